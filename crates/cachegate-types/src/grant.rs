@@ -4,8 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::{
-    AccessLevel, Action, ActionSet, ClosureId, GroupId, LevelError, OrganizationId, RuleId, Timestamp, TokenId,
-    VersionRequirement, WorkspaceId,
+    AccessLevel, Action, ActionSet, ClosureId, GroupId, LevelError, OrganizationId, RuleId, Timestamp,
+    TokenId, VersionRequirement, WorkspaceId,
 };
 
 /// A member's standing in an organization.

@@ -9,7 +9,9 @@ use crate::Timestamp;
 
 /// A text that is no id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not an id: expected a UUID such as `01890a5d-ac96-774b-bcce-b302099a8057`, got {length} bytes of something else")]
+#[error(
+    "not an id: expected a UUID such as `01890a5d-ac96-774b-bcce-b302099a8057`, got {length} bytes of something else"
+)]
 pub struct IdError {
     length: usize,
 }

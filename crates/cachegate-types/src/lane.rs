@@ -350,9 +350,10 @@ mod tests {
     use super::*;
 
     fn lanes() -> impl Strategy<Value = Lane> {
-        let source = proptest::option::of(("[a-z][a-z0-9]{0,8}", "\\PC{1,12}").prop_map(|(anchor, repository)| {
-            LaneSource { anchor: anchor.parse().expect("a name"), repository: repository.into() }
-        }));
+        let source =
+            proptest::option::of(("[a-z][a-z0-9]{0,8}", "\\PC{1,12}").prop_map(|(anchor, repository)| {
+                LaneSource { anchor: anchor.parse().expect("a name"), repository: repository.into() }
+            }));
         let name = proptest::collection::vec(any::<u8>(), 1..40);
         prop_oneof![
             Just(Lane::release()),

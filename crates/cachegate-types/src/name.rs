@@ -214,7 +214,10 @@ mod tests {
 
     #[test]
     fn a_workspace_path_has_two_parts() {
-        assert_eq!("acme/app".parse::<WorkspacePath>().map(|path| path.to_string()), Ok("acme/app".to_owned()));
+        assert_eq!(
+            "acme/app".parse::<WorkspacePath>().map(|path| path.to_string()),
+            Ok("acme/app".to_owned())
+        );
         assert_eq!("acme".parse::<WorkspacePath>(), Err(NameError::Path));
         assert!("acme/app/x".parse::<WorkspacePath>().is_err());
     }

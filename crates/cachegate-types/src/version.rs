@@ -55,7 +55,9 @@ impl FromStr for Version {
         if text.len() > MAX_LENGTH {
             return Err(VersionError::TooLong { length: text.len() });
         }
-        semver::Version::parse(text).map(Self).map_err(|error| VersionError::Version { reason: error.to_string() })
+        semver::Version::parse(text)
+            .map(Self)
+            .map_err(|error| VersionError::Version { reason: error.to_string() })
     }
 }
 
