@@ -23,6 +23,6 @@ pub use name::{Description, Name, NameError, WorkspacePath};
 pub use principal::Principal;
 pub use resource::{EntryKey, EntryKeyError, Resource};
 pub use revision::{Epoch, Revision};
-pub use secret::{SecretBytes, SecretText};
+pub use secret::{SecretBytes, SecretKey, SecretText};
 pub use time::{Timestamp, TimestampError};
 pub use version::{Version, VersionError, VersionRequirement};

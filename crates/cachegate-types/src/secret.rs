@@ -51,6 +51,28 @@ impl<const N: usize> fmt::Debug for SecretBytes<N> {
     }
 }
 
+/// Secret bytes of any length, such as a PKCS#8 document.
+#[derive(Clone)]
+pub struct SecretKey(Zeroizing<Vec<u8>>);
+
+impl SecretKey {
+    /// Takes the bytes over.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// The bytes themselves, for a key's constructor or a vault; never for a log, an error or `==`.
+    pub fn expose_secret(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretKey(..)")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,6 +82,7 @@ mod tests {
         let text = SecretText::new("canary-text".into());
         assert_eq!(format!("{text:?} {text:#?}"), "SecretText(..) SecretText(..)");
         assert_eq!(format!("{:?}", SecretBytes::new([0x41; 4])), "SecretBytes<4>(..)");
+        assert_eq!(format!("{:?}", SecretKey::new(b"canary".to_vec())), "SecretKey(..)");
         assert_eq!(text.expose_secret(), "canary-text");
     }
 }
