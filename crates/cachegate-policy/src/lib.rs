@@ -1,4 +1,6 @@
 #![doc = include_str!("../README.md")]
+// The enums that a decision matches are closed: a new case must stop the build wherever it matters.
+#![warn(clippy::wildcard_enum_match_arm)]
 
 mod decision;
 mod lane_view;

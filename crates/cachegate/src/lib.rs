@@ -1,1 +1,28 @@
 #![doc = include_str!("../README.md")]
+
+mod authenticate;
+mod clock;
+mod established;
+mod gate;
+mod held;
+mod issue;
+mod keys;
+mod manage;
+mod provenance;
+mod sink;
+mod vault;
+mod verdict;
+
+pub use authenticate::AuthenticateError;
+pub use cachegate_policy::{Candour, Reason};
+pub use cachegate_token::{Brand, Credential, CredentialError, Digester};
+pub use clock::{Clock, MonotonicClock, Ticks};
+pub use established::{Authentication, Method};
+pub use gate::{BuildError, Degraded, Gate, GateBuilder};
+pub use issue::{DEVICE_TOKEN_LIFE, DeviceAccess, IssueError, Issued, PersonalForm, TokenSpec};
+pub use keys::PUBLISH_BEFORE_USE;
+pub use manage::{Authority, FirstStart, ManageError};
+pub use provenance::{NotAdmitted, Provenance, SealError};
+pub use sink::{DecisionEvent, DecisionSink, NotRecorded, Overflow, QueueSink};
+pub use vault::{FileVault, KeyVault, MemoryVault, SealedVault, VaultError};
+pub use verdict::{Allowed, Denied, NotAuthenticated, Request, Ticket, Unavailable, Verdict};

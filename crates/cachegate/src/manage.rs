@@ -1,0 +1,700 @@
+//! Management: organizations, workspaces, members, revocation, locks, distrust, the first start.
+//!
+//! Each act asks whether its author may, is audited in its own transaction, and is acknowledged only after this gate
+//! itself has taken it in: the very next request on it is decided anew.
+
+use cachegate_policy::{Lock, LockScope, WorkspaceSettings};
+use cachegate_storage::{
+    Act, LockRecord, MarkRecord, MarkScope, MassRevocation, MassScope, OrganizationRecord, Revoked,
+    StoreError, TokenFilter, TokenKind, TokenRecord, UserRecord, WorkspaceRecord,
+};
+use cachegate_types::{
+    Action, ActionSet, Description, LockId, MarkId, Name, OrganizationId, Principal, Resource, Revision,
+    Role, Timestamp, TokenId, UserId, WorkspaceId,
+};
+
+use crate::authenticate::AuthenticateError;
+use crate::gate::Inner;
+use crate::issue::{Issued, personal};
+use crate::verdict::{NotAuthenticated, Request, Unavailable, Verdict};
+use crate::{Authentication, Gate, IssueError};
+
+/// In whose name an act is done.
+#[derive(Clone, Copy, Debug)]
+pub enum Authority<'a> {
+    /// Somebody who was authenticated: their rights decide.
+    Of(&'a Authentication),
+    /// Whoever runs the service and holds its data anyway: a command on the server itself. Every act is allowed,
+    /// and audited as nobody's.
+    Operator,
+}
+
+impl Authority<'_> {
+    pub(crate) fn principal(&self) -> Principal {
+        match self {
+            Self::Of(who) => who.session.principal.clone(),
+            Self::Operator => Principal::Anonymous,
+        }
+    }
+
+    pub(crate) fn act(&self, at: Timestamp) -> Act {
+        let token = match self {
+            Self::Of(who) => who.token_id(),
+            Self::Operator => None,
+        };
+        Act { by: self.principal(), token, at }
+    }
+}
+
+/// Why an act was not done. Nothing was changed then, except where the store did not answer: read again.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ManageError {
+    /// Its author may not.
+    #[error("this is not allowed: {explanation}")]
+    Denied {
+        /// Why, in words for the author.
+        explanation: String,
+    },
+    /// Its author's credential no longer counts.
+    #[error(transparent)]
+    NotAuthenticated(#[from] NotAuthenticated),
+    /// Nothing could be decided or done.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// Something that it needs is not there.
+    #[error("no such {what}")]
+    Missing {
+        /// The kind of thing.
+        what: &'static str,
+    },
+    /// Something of this name or id is there already.
+    #[error("this {what} exists already")]
+    Exists {
+        /// The kind of thing.
+        what: &'static str,
+    },
+    /// What it rests on changed while it was done.
+    #[error("the {what} changed meanwhile; look again and repeat")]
+    Changed {
+        /// The kind of thing.
+        what: &'static str,
+    },
+    /// The machine gave no randomness.
+    #[error("the machine gave no randomness")]
+    Randomness,
+}
+
+impl From<StoreError> for ManageError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Exists { what } => Self::Exists { what },
+            StoreError::Missing { what } => Self::Missing { what },
+            StoreError::Precondition { what } => Self::Changed { what },
+            error => Self::Unavailable(error.into()),
+        }
+    }
+}
+
+impl From<AuthenticateError> for ManageError {
+    fn from(error: AuthenticateError) -> Self {
+        match error {
+            AuthenticateError::NotAuthenticated(reason) => Self::NotAuthenticated(reason),
+            AuthenticateError::Unavailable(reason) => Self::Unavailable(reason),
+        }
+    }
+}
+
+/// What the first start made.
+#[derive(Clone, Debug)]
+pub struct FirstStart {
+    /// The organization.
+    pub organization: OrganizationId,
+    /// Its first workspace.
+    pub workspace: WorkspaceId,
+    /// Its owner.
+    pub owner: UserId,
+    /// The owner's administering personal token; `None` when an earlier start has made it.
+    pub administrator: Option<Issued>,
+}
+
+/// The document that records the first start. It is written once: whoever writes it makes the rest.
+const FIRST_START: &str = "first-start";
+
+impl Inner {
+    /// Whether the author's own credential still counts.
+    pub(crate) async fn alive(&self, by: &Authority<'_>, now: Timestamp) -> Result<(), ManageError> {
+        self.ensure_fresh(None, now).await?;
+        if let Authority::Of(who) = by
+            && let Some(id) = who.token_id()
+        {
+            let record = self.held.token(id).await?.ok_or(NotAuthenticated::Unknown)?;
+            self.alive_until(&record, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether the author may do this.
+    pub(crate) async fn may(
+        &self,
+        by: &Authority<'_>,
+        action: Action,
+        resource: &Resource,
+        now: Timestamp,
+    ) -> Result<(), ManageError> {
+        self.alive(by, now).await?;
+        let Authority::Of(who) = by else { return Ok(()) };
+        match self.decide(&who.session, &Request::new(action, resource), now).await? {
+            Verdict::Allowed(_) => Ok(()),
+            Verdict::Denied(denied) => {
+                Err(ManageError::Denied { explanation: denied.explain(cachegate_policy::Candour::Caller) })
+            }
+            Verdict::NotAuthenticated(reason) => Err(reason.into()),
+            Verdict::Unavailable(reason) => Err(reason.into()),
+        }
+    }
+
+    /// Takes in what was just acknowledged, so that this node is the first to know.
+    pub(crate) async fn take_in(&self, revision: Revision) -> Revision {
+        match self.held.catch_up().await {
+            Ok(held) if held.includes(revision) => {}
+            // The act is done all the same. Until the store answers again, nothing held is believed.
+            Ok(_) | Err(_) => self.held.doubt(),
+        }
+        revision
+    }
+}
+
+impl Gate {
+    /// Revokes one token: its owner, or an administrator of what it belongs to. Its children die with it.
+    ///
+    /// # Errors
+    ///
+    /// [`ManageError`].
+    pub async fn revoke(
+        &self,
+        by: &Authority<'_>,
+        token: TokenId,
+        reason: Description,
+        now: Timestamp,
+    ) -> Result<Revision, ManageError> {
+        let inner = &*self.inner;
+        inner.alive(by, now).await?;
+        let record = inner.held.storage().token(token).await?;
+        let record = match (by, record) {
+            (Authority::Operator, Some(record)) => record,
+            (Authority::Operator, None) => return Err(ManageError::Missing { what: "token" }),
+            (Authority::Of(who), record) => {
+                let own = |record: &TokenRecord| record.owner == who.session.principal;
+                match record {
+                    Some(record) if record.kind == TokenKind::Personal && own(&record) => record,
+                    Some(record) => {
+                        // Whoever may not manage the token does not learn that it exists.
+                        let place = match (record.workspace, record.organization) {
+                            (Some(workspace), _) => Some(Resource::Workspace(workspace)),
+                            (None, Some(organization)) => Some(Resource::Organization(organization)),
+                            (None, None) => None,
+                        };
+                        let missing = || ManageError::Missing { what: "token" };
+                        let place = place.ok_or_else(missing)?;
+                        match inner.may(by, Action::Administer, &place, now).await {
+                            Ok(()) => record,
+                            Err(ManageError::Denied { .. }) => return Err(missing()),
+                            Err(error) => return Err(error),
+                        }
+                    }
+                    None => return Err(ManageError::Missing { what: "token" }),
+                }
+            }
+        };
+        let revoked = Revoked { at: now, reason, by: by.principal() };
+        let revision = inner.held.storage().revoke_token(record.id, &revoked, &by.act(now)).await?;
+        Ok(inner.take_in(revision).await)
+    }
+
+    /// Revokes many tokens by one row. An organization's or a workspace's: their administrators; all else: the
+    /// operator.
+    ///
+    /// # Errors
+    ///
+    /// [`ManageError`].
+    pub async fn revoke_many(
+        &self,
+        by: &Authority<'_>,
+        scope: MassScope,
+        issued_until: Option<Timestamp>,
+        reason: Description,
+        now: Timestamp,
+    ) -> Result<Revision, ManageError> {
+        let inner = &*self.inner;
+        match &scope {
+            MassScope::Organization(id) => {
+                inner.may(by, Action::Administer, &Resource::Organization(*id), now).await?;
+            }
+            MassScope::Workspace(id) => {
+                inner.may(by, Action::Administer, &Resource::Workspace(*id), now).await?;
+            }
+            MassScope::Everything
+            | MassScope::Family(_)
+            | MassScope::Principal(_)
+            | MassScope::Key(_)
+            | MassScope::Anchor(_) => inner.only_operator(by, now).await?,
+        }
+        let revoked = Revoked { at: now, reason, by: by.principal() };
+        let revocation = MassRevocation { scope, issued_until, revoked };
+        let revision = inner.held.storage().revoke_many(&revocation, &by.act(now)).await?;
+        Ok(inner.take_in(revision).await)
+    }
+
+    /// Changes a workspace's settings.
+    ///
+    /// # Errors
+    ///
+    /// [`ManageError`].
+    pub async fn set_settings(
+        &self,
+        by: &Authority<'_>,
+        workspace: WorkspaceId,
+        settings: &WorkspaceSettings,
+        now: Timestamp,
+    ) -> Result<Revision, ManageError> {
+        let inner = &*self.inner;
+        inner.may(by, Action::Administer, &Resource::Workspace(workspace), now).await?;
+        let revision = inner.held.storage().set_settings(workspace, settings, &by.act(now)).await?;
+        Ok(inner.take_in(revision).await)
+    }
+
+    /// Adds a workspace to an organization.
+    ///
+    /// # Errors
+    ///
+    /// [`ManageError`].
+    pub async fn create_workspace(
+        &self,
+        by: &Authority<'_>,
+        organization: OrganizationId,
+        name: Name,
+        settings: WorkspaceSettings,
+        now: Timestamp,
+    ) -> Result<WorkspaceId, ManageError> {
+        let inner = &*self.inner;
+        inner.may(by, Action::Administer, &Resource::Organization(organization), now).await?;
+        let id = inner.new_workspace_id(now).ok_or(ManageError::Randomness)?;
+        let record =
+            WorkspaceRecord { id, organization, name, settings, listed: Vec::new(), created_at: now };
+        inner.held.storage().create_workspace(&record, &by.act(now)).await?;
+        Ok(id)
+    }
+
+    /// Adds an organization. The operator's act.
+    ///
+    /// # Errors
+    ///
+    /// [`ManageError`].
+    pub async fn create_organization(
+        &self,
+        by: &Authority<'_>,
+        name: Name,
+        now: Timestamp,
+    ) -> Result<OrganizationId, ManageError> {
+        let inner = &*self.inner;
+        inner.only_operator(by, now).await?;
+        let id = OrganizationId::new(now, inner.random().ok_or(ManageError::Randomness)?);
+        let record = OrganizationRecord { id, name, personal_of: None, created_at: now };
+        inner.held.storage().create_organization(&record, &by.act(now)).await?;
+        Ok(id)
+    }
+
+    /// Adds a person. The operator's act: people are otherwise made by logging in.
+    ///
+    /// # Errors
+    ///
+    /// [`ManageError`].
+    pub async fn create_user(
+        &self,
+        by: &Authority<'_>,
+        display: Description,
+        now: Timestamp,
+    ) -> Result<UserId, ManageError> {
+        let inner = &*self.inner;
+        inner.only_operator(by, now).await?;
+        let id = UserId::new(now, inner.random().ok_or(ManageError::Randomness)?);
+        inner.held.storage().create_user(&UserRecord { id, display, created_at: now }, &by.act(now)).await?;
+        Ok(id)
+    }
+
+    /// Makes a person a member, or changes the role. Only an owner makes or unmakes an owner.
+    ///
+    /// # Errors
+    ///
+    /// [`ManageError`].
+    pub async fn set_member(
+        &self,
+        by: &Authority<'_>,
+        organization: OrganizationId,
+        user: UserId,
+        role: Role,
+        now: Timestamp,
+    ) -> Result<Revision, ManageError> {
+        let inner = &*self.inner;
+        inner.may(by, Action::Administer, &Resource::Organization(organization), now).await?;
+        inner.owners_decide_owners(by, organization, user, Some(role)).await?;
+        let revision = inner.held.storage().set_member(organization, user, role, &by.act(now)).await?;
+        Ok(inner.take_in(revision).await)
+    }
+
+    /// Ends a membership: the person's tokens lose this organization's caches with the next request, and keep the
+    /// others.
+    ///
+    /// # Errors
+    ///
+    /// [`ManageError`].
+    pub async fn remove_member(
+        &self,
+        by: &Authority<'_>,
+        organization: OrganizationId,
+        user: UserId,
+        now: Timestamp,
+    ) -> Result<Revision, ManageError> {
+        let inner = &*self.inner;
+        inner.may(by, Action::Administer, &Resource::Organization(organization), now).await?;
+        inner.owners_decide_owners(by, organization, user, None).await?;
+        let revision = inner.held.storage().remove_member(organization, user, &by.act(now)).await?;
+        Ok(inner.take_in(revision).await)
+    }
+
+    /// Locks a class of requests at once. An organization's or a workspace's: their administrators; all else: the
+    /// operator. Locks never stop the operator.
+    ///
+    /// # Errors
+    ///
+    /// [`ManageError`].
+    pub async fn lock(
+        &self,
+        by: &Authority<'_>,
+        scope: LockScope,
+        actions: ActionSet,
+        until: Option<Timestamp>,
+        reason: Description,
+        now: Timestamp,
+    ) -> Result<(LockId, Revision), ManageError> {
+        let inner = &*self.inner;
+        inner.may_lock(by, &scope, now).await?;
+        let id = LockId::new(now, inner.random().ok_or(ManageError::Randomness)?);
+        let lock = Lock { id, scope, actions, until };
+        let record = LockRecord { lock, reason, by: by.principal(), at: now };
+        let revision = inner.held.storage().put_lock(&record, &by.act(now)).await?;
+        Ok((id, inner.take_in(revision).await))
+    }
+
+    /// Lifts a lock.
+    ///
+    /// # Errors
+    ///
+    /// [`ManageError`].
+    pub async fn lift_lock(
+        &self,
+        by: &Authority<'_>,
+        id: LockId,
+        now: Timestamp,
+    ) -> Result<Revision, ManageError> {
+        let inner = &*self.inner;
+        inner.alive(by, now).await?;
+        let locks = inner.held.storage().locks().await?;
+        let found = locks.into_iter().find(|record| record.lock.id == id);
+        let found = found.ok_or(ManageError::Missing { what: "lock" })?;
+        inner.may_lock(by, &found.lock.scope, now).await?;
+        let revision = inner.held.storage().lift_lock(id, &by.act(now)).await?;
+        Ok(inner.take_in(revision).await)
+    }
+
+    /// Marks what somebody wrote as distrusted: every entry of theirs is a miss from the next request on. A window
+    /// of one workspace: its administrators; all else: the operator.
+    ///
+    /// # Errors
+    ///
+    /// [`ManageError`].
+    pub async fn distrust(
+        &self,
+        by: &Authority<'_>,
+        scope: MarkScope,
+        reason: Description,
+        now: Timestamp,
+    ) -> Result<(MarkId, Revision), ManageError> {
+        let inner = &*self.inner;
+        inner.may_mark(by, &scope, now).await?;
+        let id = MarkId::new(now, inner.random().ok_or(ManageError::Randomness)?);
+        let record = MarkRecord { id, scope, reason, by: by.principal(), at: now };
+        let revision = inner.held.storage().put_mark(&record, &by.act(now)).await?;
+        Ok((id, inner.take_in(revision).await))
+    }
+
+    /// Takes a mark of distrust away.
+    ///
+    /// # Errors
+    ///
+    /// [`ManageError`].
+    pub async fn trust_again(
+        &self,
+        by: &Authority<'_>,
+        id: MarkId,
+        now: Timestamp,
+    ) -> Result<Revision, ManageError> {
+        let inner = &*self.inner;
+        inner.alive(by, now).await?;
+        let marks = inner.held.storage().marks().await?;
+        let found = marks.into_iter().find(|record| record.id == id);
+        let found = found.ok_or(ManageError::Missing { what: "mark of distrust" })?;
+        inner.may_mark(by, &found.scope, now).await?;
+        let revision = inner.held.storage().lift_mark(id, &by.act(now)).await?;
+        Ok(inner.take_in(revision).await)
+    }
+
+    /// The tokens of a workspace or an organization, revoked and expired ones included.
+    ///
+    /// # Errors
+    ///
+    /// [`ManageError`].
+    pub async fn tokens(
+        &self,
+        by: &Authority<'_>,
+        filter: &TokenFilter,
+        after: Option<TokenId>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Vec<TokenRecord>, ManageError> {
+        let inner = &*self.inner;
+        match (by, filter.workspace, filter.organization) {
+            (Authority::Of(who), _, _) if filter.owner.as_ref() == Some(&who.session.principal) => {
+                inner.alive(by, now).await?;
+            }
+            (_, Some(workspace), _) => {
+                inner.may(by, Action::Administer, &Resource::Workspace(workspace), now).await?;
+            }
+            (_, None, Some(organization)) => {
+                inner.may(by, Action::Administer, &Resource::Organization(organization), now).await?;
+            }
+            (_, None, None) => inner.only_operator(by, now).await?,
+        }
+        Ok(inner.held.storage().tokens(filter, after, limit).await?)
+    }
+
+    /// Makes the first organization, workspace, owner and administrator's token, once for the life of a store: of
+    /// many racing starts one makes them. A start that was cut off is finished by the next.
+    ///
+    /// # Errors
+    ///
+    /// [`IssueError`].
+    pub async fn first_start(
+        &self,
+        organization: &Name,
+        workspace: &Name,
+        owner: &Description,
+        now: Timestamp,
+    ) -> Result<FirstStart, IssueError> {
+        let inner = &*self.inner;
+        let by = Authority::Operator;
+        let act = by.act(now);
+        let storage = inner.held.storage();
+        let document: Name = FIRST_START.parse().map_err(|_| ManageError::Missing { what: "document" })?;
+        let planned = FirstIds {
+            organization: OrganizationId::new(now, inner.random().ok_or(ManageError::Randomness)?),
+            workspace: WorkspaceId::new(now, inner.random().ok_or(ManageError::Randomness)?),
+            owner: UserId::new(now, inner.random().ok_or(ManageError::Randomness)?),
+        };
+        let ids = match storage.put_rules(&document, &planned.to_bytes(), None, &act).await {
+            Ok(_) => planned,
+            Err(StoreError::Precondition { .. }) => self.first_ids().await?,
+            Err(error) => return Err(error.into()),
+        };
+        let record = OrganizationRecord {
+            id: ids.organization,
+            name: organization.clone(),
+            personal_of: None,
+            created_at: now,
+        };
+        if storage.organization(ids.organization).await?.is_none() {
+            storage.create_organization(&record, &act).await?;
+        }
+        if storage.workspace(ids.workspace).await?.is_none() {
+            let record = WorkspaceRecord {
+                id: ids.workspace,
+                organization: ids.organization,
+                name: workspace.clone(),
+                settings: WorkspaceSettings::default(),
+                listed: Vec::new(),
+                created_at: now,
+            };
+            storage.create_workspace(&record, &act).await?;
+        }
+        if storage.user(ids.owner).await?.is_none() {
+            let record = UserRecord { id: ids.owner, display: owner.clone(), created_at: now };
+            storage.create_user(&record, &act).await?;
+        }
+        if storage.memberships(ids.owner).await?.is_empty() {
+            let revision = storage.set_member(ids.organization, ids.owner, Role::Owner, &act).await?;
+            inner.take_in(revision).await;
+        }
+        let filter = TokenFilter { owner: Some(Principal::User(ids.owner)), ..TokenFilter::default() };
+        let administrator = if storage.tokens(&filter, None, 1).await?.is_empty() {
+            Some(self.administrator(&ids, now).await?)
+        } else {
+            None
+        };
+        Ok(FirstStart {
+            organization: ids.organization,
+            workspace: ids.workspace,
+            owner: ids.owner,
+            administrator,
+        })
+    }
+
+    /// Replaces the first owner's administering token: revokes every token of that person and makes a new one.
+    ///
+    /// # Errors
+    ///
+    /// [`IssueError`]; `Missing` when there was no first start.
+    pub async fn recover(&self, now: Timestamp) -> Result<Issued, IssueError> {
+        let ids = self.first_ids().await?;
+        let filter = TokenFilter { owner: Some(Principal::User(ids.owner)), ..TokenFilter::default() };
+        let reason: Description = "replaced by recovery".parse().unwrap_or_default();
+        let mut after = None;
+        loop {
+            let page = self.inner.held.storage().tokens(&filter, after, 100).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.id);
+            for record in page.iter().filter(|record| record.revoked.is_none()) {
+                self.revoke(&Authority::Operator, record.id, reason.clone(), now).await?;
+            }
+        }
+        let memberships = self.inner.held.storage().memberships(ids.owner).await?;
+        if !memberships.iter().any(|place| place.member.role == Role::Owner) {
+            self.set_member(&Authority::Operator, ids.organization, ids.owner, Role::Owner, now).await?;
+        }
+        self.administrator(&ids, now).await
+    }
+
+    async fn first_ids(&self) -> Result<FirstIds, ManageError> {
+        let missing = || ManageError::Missing { what: "first start" };
+        let document: Name = FIRST_START.parse().map_err(|_| missing())?;
+        let document = self.inner.held.storage().rules(&document).await?.ok_or_else(missing)?;
+        FirstIds::from_bytes(&document.bytes).ok_or_else(|| {
+            Unavailable::Corrupt { detail: "the record of the first start has another length".to_owned() }
+                .into()
+        })
+    }
+
+    async fn administrator(&self, ids: &FirstIds, now: Timestamp) -> Result<Issued, IssueError> {
+        let draft = personal(ids.owner, ActionSet::ALL, false);
+        let description = "administrator".parse().unwrap_or_default();
+        self.inner.issue(&Authority::Operator, draft, description, None, now).await
+    }
+}
+
+impl Inner {
+    pub(crate) async fn only_operator(&self, by: &Authority<'_>, now: Timestamp) -> Result<(), ManageError> {
+        self.alive(by, now).await?;
+        match by {
+            Authority::Operator => Ok(()),
+            Authority::Of(_) => Err(ManageError::Denied {
+                explanation: "only whoever runs the service may do this, on the server itself".to_owned(),
+            }),
+        }
+    }
+
+    async fn may_lock(
+        &self,
+        by: &Authority<'_>,
+        scope: &LockScope,
+        now: Timestamp,
+    ) -> Result<(), ManageError> {
+        match scope {
+            LockScope::Organization(id) => {
+                self.may(by, Action::Administer, &Resource::Organization(*id), now).await
+            }
+            LockScope::Workspace(id) => {
+                self.may(by, Action::Administer, &Resource::Workspace(*id), now).await
+            }
+            LockScope::Everything | LockScope::Principal(_) | LockScope::Lane(_) => {
+                self.only_operator(by, now).await
+            }
+        }
+    }
+
+    async fn may_mark(
+        &self,
+        by: &Authority<'_>,
+        scope: &MarkScope,
+        now: Timestamp,
+    ) -> Result<(), ManageError> {
+        match scope {
+            MarkScope::Window { workspace: Some(id), .. } => {
+                self.may(by, Action::Administer, &Resource::Workspace(*id), now).await
+            }
+            MarkScope::Token(id) => {
+                let workspace = self.held.token(*id).await?.and_then(|record| record.workspace);
+                match workspace {
+                    Some(id) => self.may(by, Action::Administer, &Resource::Workspace(id), now).await,
+                    None => self.only_operator(by, now).await,
+                }
+            }
+            MarkScope::Window { workspace: None, .. } | MarkScope::Principal(_) | MarkScope::Run(_) => {
+                self.only_operator(by, now).await
+            }
+        }
+    }
+
+    /// An admin manages members and admins; what concerns an owner is an owner's.
+    async fn owners_decide_owners(
+        &self,
+        by: &Authority<'_>,
+        organization: OrganizationId,
+        user: UserId,
+        role: Option<Role>,
+    ) -> Result<(), ManageError> {
+        let Authority::Of(who) = by else { return Ok(()) };
+        let role_of = async |user: UserId| -> Result<Option<Role>, StoreError> {
+            let places = self.held.user(user).await?;
+            let place = places.iter().find(|place| place.member.organization == organization);
+            Ok(place.map(|place| place.member.role))
+        };
+        let concerns_owner = role == Some(Role::Owner) || role_of(user).await? == Some(Role::Owner);
+        if !concerns_owner {
+            return Ok(());
+        }
+        let own = match who.session.principal {
+            Principal::User(author) => role_of(author).await?,
+            Principal::Anonymous | Principal::Ci(_) | Principal::Device(_) | Principal::Workload { .. } => {
+                None
+            }
+        };
+        if own == Some(Role::Owner) {
+            Ok(())
+        } else {
+            Err(ManageError::Denied { explanation: "only an owner decides who is an owner".to_owned() })
+        }
+    }
+}
+
+/// The ids that the first start made, as its document keeps them: 48 bytes.
+struct FirstIds {
+    organization: OrganizationId,
+    workspace: WorkspaceId,
+    owner: UserId,
+}
+
+impl FirstIds {
+    fn to_bytes(&self) -> Vec<u8> {
+        [self.organization.to_bytes(), self.workspace.to_bytes(), self.owner.to_bytes()].concat()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (organization, rest) = bytes.split_first_chunk()?;
+        let (workspace, rest) = rest.split_first_chunk()?;
+        Some(Self {
+            organization: OrganizationId::from_bytes(*organization),
+            workspace: WorkspaceId::from_bytes(*workspace),
+            owner: UserId::from_bytes(rest.try_into().ok()?),
+        })
+    }
+}

@@ -1,0 +1,225 @@
+//! Who wrote an entry, sealed when its body is complete and asked about each time that it is read.
+
+use std::sync::Arc;
+
+use cachegate_jwt::{Label, LabelError, LabelFields};
+use cachegate_storage::{MarkRecord, MarkScope};
+use cachegate_types::{EntryKey, Lane, MarkId, Principal, Resource, Timestamp, TokenId};
+
+use crate::Gate;
+use crate::authenticate::AuthenticateError;
+use crate::verdict::{Allowed, NotAuthenticated, Request, Ticket, Unavailable, Verdict};
+
+/// Why no label was made: the body must not be kept.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SealError {
+    /// The credential ended while the body travelled.
+    #[error(transparent)]
+    NotAuthenticated(#[from] NotAuthenticated),
+    /// The right ended while the body travelled: a lock, a departure, a changed setting.
+    #[error("the right to write ended while the body travelled ({code})")]
+    Denied {
+        /// Why.
+        code: &'static str,
+    },
+    /// Nothing could be decided.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// The label could not be written.
+    #[error("no label could be made ({code})")]
+    Label {
+        /// Why.
+        code: &'static str,
+    },
+}
+
+impl From<cachegate_storage::StoreError> for SealError {
+    fn from(error: cachegate_storage::StoreError) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+/// Why an entry is a miss, whatever lies there.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotAdmitted {
+    /// No label is kept beside it.
+    #[error("the entry has no label")]
+    NoLabel,
+    /// The label is no label, or its key is unknown, revoked or another.
+    #[error("the entry's label does not hold ({code})")]
+    BrokenLabel {
+        /// What is wrong with it.
+        code: &'static str,
+    },
+    /// The label is another entry's: another key, workspace or generation of lanes.
+    #[error("the entry's label is another entry's")]
+    AnotherEntry,
+    /// The bytes are not those that were sealed.
+    #[error("the entry's bytes are not those that were stored")]
+    AnotherBody,
+    /// The lane that it was written in is none that this reader reads.
+    #[error("the entry was written in the lane `{lane}`, which this credential does not read")]
+    AnotherLane {
+        /// That lane.
+        lane: Lane,
+    },
+    /// Its writer is distrusted.
+    #[error("the entry's writer is distrusted by mark {mark}")]
+    Distrusted {
+        /// The mark.
+        mark: MarkId,
+    },
+    /// Nothing could be decided.
+    #[error(transparent)]
+    Unavailable(Unavailable),
+}
+
+/// What an admitted entry's label says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provenance {
+    /// The lane that it was written in.
+    pub lane: Lane,
+    /// The body's length, in bytes.
+    pub length: u64,
+    /// The writer's token, where it had one.
+    pub token: Option<TokenId>,
+    /// The writer.
+    pub writer: Principal,
+    /// The run that wrote it, where one is known.
+    pub run: Option<String>,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Gate {
+    /// Seals an entry whose body is complete: asks once more whether the token lives and the right stands, and
+    /// gives the label to keep beside it. `digest` is the SHA-256 of the body.
+    ///
+    /// # Errors
+    ///
+    /// [`SealError`]: the body must not be kept then.
+    pub async fn seal(
+        &self,
+        ticket: &Ticket,
+        digest: &[u8; 32],
+        length: u64,
+        now: Timestamp,
+    ) -> Result<Vec<u8>, SealError> {
+        let inner = &*self.inner;
+        inner.ensure_fresh(None, now).await?;
+        let resource = Resource::entry(ticket.workspace, ticket.key.clone());
+        let request = Request::new(ticket.action, &resource);
+        let verdict = match inner.authorize(&ticket.session, &request, now).await {
+            Ok(verdict) => verdict,
+            Err(AuthenticateError::NotAuthenticated(reason)) => return Err(reason.into()),
+            Err(AuthenticateError::Unavailable(reason)) => return Err(reason.into()),
+        };
+        match verdict {
+            Verdict::Allowed(allowed) => {
+                // The lane was chosen before the body came; a setting that moved it meanwhile ends the right.
+                let moved = allowed.write_lane() != Some(&ticket.lane)
+                    || allowed.lane_generation() != ticket.generation;
+                if moved {
+                    return Err(SealError::Denied { code: "lane_changed" });
+                }
+            }
+            Verdict::Denied(denied) => return Err(SealError::Denied { code: denied.reason().code() }),
+            Verdict::NotAuthenticated(reason) => return Err(reason.into()),
+            Verdict::Unavailable(reason) => return Err(reason.into()),
+        }
+        let globals = inner.held.globals().await?;
+        let key =
+            inner.sealing_key(&globals.keys).await.map_err(|_| SealError::Label { code: "vault_failed" })?;
+        let key = key.ok_or(SealError::Label { code: "no_label_key" })?;
+        let record = ticket.session.record.as_deref();
+        let fields = LabelFields {
+            workspace: ticket.workspace,
+            lane: ticket.lane.clone(),
+            lane_generation: ticket.generation,
+            key: ticket.key.clone(),
+            digest: *digest,
+            length,
+            ancestors: record.map(|record| record.ancestors.clone()).unwrap_or_default(),
+            token: record.map(|record| record.id),
+            principal: ticket.session.principal.clone(),
+            run: record.and_then(|record| record.run.as_deref()).map(ToOwned::to_owned),
+            time: now,
+        };
+        Label::seal(&fields, &key).map_err(|error| SealError::Label { code: error.code() })
+    }
+
+    /// Whether an entry may be used by whoever was allowed: its label is whole, is this entry's, speaks of these
+    /// very bytes, of a lane that they read, and of a writer who is not distrusted. `digest` is the SHA-256 of the
+    /// bytes that are about to be served.
+    ///
+    /// # Errors
+    ///
+    /// [`NotAdmitted`]: treat the entry as a miss.
+    pub async fn admit(
+        &self,
+        label: Option<&[u8]>,
+        key: &EntryKey,
+        digest: &[u8; 32],
+        allowed: &Allowed,
+    ) -> Result<Provenance, NotAdmitted> {
+        let inner = &*self.inner;
+        let unavailable = |error| NotAdmitted::Unavailable(Unavailable::from(error));
+        let globals = inner.held.globals().await.map_err(unavailable)?;
+        let find = inner
+            .label_keys(&globals.keys)
+            .await
+            .map_err(|error| NotAdmitted::Unavailable(Unavailable::Store { detail: error.to_string() }))?;
+        let label = label.ok_or(NotAdmitted::NoLabel)?;
+        let fields = open(label, find).map_err(|error| NotAdmitted::BrokenLabel { code: error.code() })?;
+        let here = allowed.workspace == Some(fields.workspace)
+            && fields.key == *key
+            && fields.lane_generation == allowed.lane_generation();
+        if !here {
+            return Err(NotAdmitted::AnotherEntry);
+        }
+        if fields.digest != *digest {
+            return Err(NotAdmitted::AnotherBody);
+        }
+        let readable = allowed.read_lanes().chain(allowed.write_lane()).any(|lane| *lane == fields.lane);
+        if !readable {
+            return Err(NotAdmitted::AnotherLane { lane: fields.lane });
+        }
+        if let Some(mark) = globals.marks.iter().find(|mark| marks(mark, &fields)) {
+            return Err(NotAdmitted::Distrusted { mark: mark.id });
+        }
+        Ok(Provenance {
+            lane: fields.lane,
+            length: fields.length,
+            token: fields.token,
+            writer: fields.principal,
+            run: fields.run,
+            at: fields.time,
+        })
+    }
+}
+
+fn open(
+    label: &[u8],
+    find: impl Fn(cachegate_jwt::LabelKeyId) -> Option<Arc<cachegate_jwt::LabelKey>>,
+) -> Result<LabelFields, LabelError> {
+    // The key that a label names is looked up once, and lives as long as the reading.
+    let named = label.get(1..9).and_then(|id| <[u8; 8]>::try_from(id).ok());
+    let key = named.and_then(|id| find(cachegate_jwt::LabelKeyId::from_bytes(id)));
+    Label::open(label, |id| key.as_deref().filter(|key| key.id() == id))
+}
+
+/// Whether this mark distrusts the writer that the label names.
+fn marks(mark: &MarkRecord, fields: &LabelFields) -> bool {
+    match &mark.scope {
+        MarkScope::Token(token) => fields.token == Some(*token) || fields.ancestors.contains(token),
+        MarkScope::Principal(principal) => fields.principal == *principal,
+        MarkScope::Run(run) => fields.run.as_deref() == Some(&**run),
+        MarkScope::Window { workspace, from, to } => {
+            workspace.is_none_or(|workspace| workspace == fields.workspace)
+                && *from <= fields.time
+                && fields.time <= *to
+        }
+    }
+}

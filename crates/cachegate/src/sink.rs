@@ -1,0 +1,87 @@
+//! Where decisions are told of: bounded, never in the way.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+
+use cachegate_types::{Action, Principal, Resource, Timestamp, TokenId};
+
+/// One decision, for an audit or a log. Holds no secret.
+#[derive(Clone, Debug)]
+pub struct DecisionEvent {
+    /// When.
+    pub at: Timestamp,
+    /// Who asked; `None` when nobody was established.
+    pub principal: Option<Principal>,
+    /// With which token.
+    pub token: Option<TokenId>,
+    /// What they wanted to do.
+    pub action: Action,
+    /// To what.
+    pub resource: Resource,
+    /// `allowed`, or the code of the refusal.
+    pub code: &'static str,
+    /// Whether it was decided on facts older than the promised bound.
+    pub degraded: bool,
+}
+
+/// The decision could not be recorded, and the sink's mode is to refuse then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the decision could not be recorded")]
+pub struct NotRecorded;
+
+/// Takes decisions. Must not block: it is called on the way of every request.
+pub trait DecisionSink: Send + Sync + fmt::Debug {
+    /// Takes one.
+    ///
+    /// # Errors
+    ///
+    /// [`NotRecorded`] turns the verdict into `Unavailable`: return it only where a decision that is not recorded
+    /// must not take effect.
+    fn record(&self, event: DecisionEvent) -> Result<(), NotRecorded>;
+}
+
+/// What a full queue does with one more decision.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Overflow {
+    /// Drops it and counts it.
+    Drop,
+    /// Refuses the request that it is about.
+    Refuse,
+}
+
+/// A bounded queue of decisions that another thread takes from.
+#[derive(Debug)]
+pub struct QueueSink {
+    sender: SyncSender<DecisionEvent>,
+    overflow: Overflow,
+    dropped: AtomicU64,
+}
+
+impl QueueSink {
+    /// A queue for at most `capacity` decisions, and the end to take them from.
+    pub fn bounded(capacity: usize, overflow: Overflow) -> (Self, Receiver<DecisionEvent>) {
+        let (sender, receiver) = sync_channel(capacity);
+        (Self { sender, overflow, dropped: AtomicU64::new(0) }, receiver)
+    }
+
+    /// How many decisions found no place, dropped and refused alike.
+    pub fn lost(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+}
+
+impl DecisionSink for QueueSink {
+    fn record(&self, event: DecisionEvent) -> Result<(), NotRecorded> {
+        match self.sender.try_send(event) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+                match self.overflow {
+                    Overflow::Drop => Ok(()),
+                    Overflow::Refuse => Err(NotRecorded),
+                }
+            }
+        }
+    }
+}
