@@ -378,6 +378,11 @@ pub enum CredentialError {
     /// Something else than an opaque personal token in `Nx-Cloud-Personal-Access-Token`.
     #[error("`Nx-Cloud-Personal-Access-Token` takes an opaque personal token alone")]
     WrongKind,
+    /// A credential in the URL, where logs and histories keep it; none is ever read from there.
+    #[error(
+        "a credential in the URL is refused: send it in the `Authorization` header, and replace it, as it was logged"
+    )]
+    InUrl,
     /// No token's form: not mine, and not for anybody else here.
     #[error("not a token in any form that is known here")]
     UnknownFormat,
@@ -408,6 +413,7 @@ impl CredentialError {
             Self::MissingWorkspace => "missing_workspace",
             Self::MalformedWorkspace => "malformed_workspace",
             Self::WrongKind => "wrong_kind",
+            Self::InUrl => "in_url",
             Self::UnknownFormat => "unknown_format",
             Self::UnknownVersion => "unknown_version",
             Self::MalformedJwt => "malformed_jwt",
@@ -429,6 +435,7 @@ impl CredentialError {
             | Self::MissingWorkspace
             | Self::MalformedWorkspace
             | Self::WrongKind
+            | Self::InUrl
             | Self::UnknownVersion
             | Self::MalformedJwt => false,
         }
