@@ -68,9 +68,14 @@ impl FromStr for VersionRequirement {
         if text.len() > MAX_LENGTH {
             return Err(VersionError::TooLong { length: text.len() });
         }
-        semver::VersionReq::parse(text)
-            .map(Self)
-            .map_err(|error| VersionError::Requirement { reason: error.to_string() })
+        let requirement = semver::VersionReq::parse(text)
+            .map_err(|error| VersionError::Requirement { reason: error.to_string() })?;
+        // `1,1` prints as `^1, ^1`: whatever is read here must be readable again after it was printed.
+        let printed = requirement.to_string().len();
+        if printed > MAX_LENGTH {
+            return Err(VersionError::TooLong { length: printed });
+        }
+        Ok(Self(requirement))
     }
 }
 
@@ -132,5 +137,15 @@ mod tests {
         assert!(matches!("1.x.y.z".parse::<VersionRequirement>(), Err(VersionError::Requirement { .. })));
         assert!(matches!("1".parse::<Version>(), Err(VersionError::Version { .. })));
         assert_eq!("1".repeat(129).parse::<Version>(), Err(VersionError::TooLong { length: 129 }));
+    }
+
+    #[test]
+    fn a_requirement_that_prints_too_long_is_refused() {
+        let text = ["11"; 32].join(",");
+        assert!(text.len() <= MAX_LENGTH);
+        assert_eq!(text.parse::<VersionRequirement>(), Err(VersionError::TooLong { length: 32 * 5 - 2 }));
+        let text = ["1"; 25].join(",");
+        let requirement: VersionRequirement = text.parse().expect("a requirement");
+        assert_eq!(requirement.to_string().parse(), Ok(requirement));
     }
 }
