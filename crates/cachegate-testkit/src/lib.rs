@@ -1,1 +1,11 @@
 #![doc = include_str!("../README.md")]
+#![expect(clippy::expect_used, reason = "a scene that cannot be set up is a failed test")]
+
+mod clock;
+mod faults;
+mod scene;
+
+pub use clock::ManualClock;
+pub use faults::{Faults, FaultyStorage};
+pub use futures_executor::block_on;
+pub use scene::{NOW, Recorder, Scene};

@@ -31,8 +31,10 @@ pub enum TokenSpec {
         /// Its one lane; a read-write token of the trunk writes `main`.
         lane: Lane,
     },
-    /// A personal access token of the person who asks.
+    /// A personal access token: made by its owner, or by the operator.
     Personal {
+        /// The person.
+        owner: UserId,
         /// What it may do at most, beside its owner's rights at the moment of use.
         actions: ActionSet,
         /// Whether it is a JWT or opaque.
@@ -110,8 +112,8 @@ pub enum IssueError {
         lane: Lane,
     },
     /// A personal token is made by its owner.
-    #[error("a personal token belongs to a person: log in as one")]
-    NotAPerson,
+    #[error("a personal token is made by the person whom it belongs to")]
+    NotTheOwner,
     /// It would be longer than netrc readers carry, or could not be signed.
     #[error("the token could not be written: {code}")]
     Encoding {
@@ -153,7 +155,9 @@ impl Gate {
             TokenSpec::Ci { workspace, level, lane } => {
                 inner.draft_ci(by, *workspace, *level, lane, now).await?
             }
-            TokenSpec::Personal { actions, form } => inner.draft_personal(by, *actions, *form, now).await?,
+            TokenSpec::Personal { owner, actions, form } => {
+                inner.draft_personal(by, *owner, *actions, *form, now).await?
+            }
             TokenSpec::Device { organization, access } => {
                 inner.draft_device(by, *organization, access, now).await?
             }
@@ -219,18 +223,27 @@ impl Inner {
     async fn draft_personal(
         &self,
         by: &Authority<'_>,
+        owner: UserId,
         actions: ActionSet,
         form: PersonalForm,
         now: Timestamp,
     ) -> Result<Draft, IssueError> {
-        let Authority::Of(who) = by else { return Err(IssueError::NotAPerson) };
-        let Principal::User(user) = who.session.principal else { return Err(IssueError::NotAPerson) };
         self.alive(by, now).await?;
+        let mut draft = personal(owner, actions, form == PersonalForm::Jwt);
+        let who = match by {
+            Authority::Of(who) if who.session.principal == Principal::User(owner) => who,
+            Authority::Of(_) => return Err(IssueError::NotTheOwner),
+            Authority::Operator => {
+                return match self.held.storage().user(owner).await? {
+                    Some(_) => Ok(draft),
+                    None => Err(ManageError::Missing { what: "user" }.into()),
+                };
+            }
+        };
         let held = limit_of(who.restrictions());
         if !held.contains_all(actions) {
             return Err(IssueError::MoreThanHeld { wanted: actions, held });
         }
-        let mut draft = personal(user, actions, form == PersonalForm::Jwt);
         // A token that is bound to some place makes none that is bound to fewer.
         draft.restrictions.extend(
             who.restrictions()

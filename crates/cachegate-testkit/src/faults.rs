@@ -1,0 +1,191 @@
+//! A storage that fails on demand, and counts what it is asked.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use cachegate_policy::{Listed, WorkspaceSettings};
+use cachegate_storage::{
+    Act, Audit, AuditEntry, AuditRecord, Changes, Distrust, GroupRecord, Heartbeat, KeyRecord, Keys,
+    LockRecord, Locks, MarkRecord, MassRevocation, Members, MembershipRecord, OrganizationRecord,
+    Organizations, Preconditions, ReleaseRecord, Releases, Revisions, Revoked, Rules, RulesDocument,
+    SingleUse, Storage, StoreError, TokenFilter, TokenRecord, Tokens, UserRecord, WorkspaceRecord,
+    Workspaces,
+};
+use cachegate_types::{
+    ClosureId, EntryKey, GroupId, LockId, MarkId, Name, OrganizationId, Revision, Role, Timestamp, TokenId,
+    UserId, Version, WorkspaceId,
+};
+
+/// What a [`FaultyStorage`] does wrong at present.
+#[derive(Debug, Default)]
+pub struct Faults {
+    cut: AtomicBool,
+    calls: AtomicU64,
+    store_time: AtomicI64,
+}
+
+impl Faults {
+    /// Every call fails as unavailable from now on.
+    pub fn cut(&self) {
+        self.cut.store(true, Ordering::SeqCst);
+    }
+
+    /// Calls reach the storage again.
+    pub fn mend(&self) {
+        self.cut.store(false, Ordering::SeqCst);
+    }
+
+    /// The storage's own clock shows this from now on.
+    pub fn set_store_time(&self, time: Timestamp) {
+        self.store_time.store(time.as_unix_seconds(), Ordering::SeqCst);
+    }
+
+    /// How many calls were made so far.
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::SeqCst)
+    }
+}
+
+/// Passes every call on, unless its [`Faults`] say otherwise.
+pub struct FaultyStorage {
+    inner: Arc<dyn Storage>,
+    faults: Arc<Faults>,
+}
+
+impl FaultyStorage {
+    /// A storage over `inner`, and the switch of its faults.
+    pub fn new(inner: Arc<dyn Storage>) -> (Self, Arc<Faults>) {
+        let faults = Arc::new(Faults::default());
+        (Self { inner, faults: Arc::clone(&faults) }, faults)
+    }
+
+    fn reach(&self) -> Result<&dyn Storage, StoreError> {
+        self.faults.calls.fetch_add(1, Ordering::SeqCst);
+        if self.faults.cut.load(Ordering::SeqCst) {
+            Err(StoreError::Unavailable { detail: "cut off by the test".to_owned() })
+        } else {
+            Ok(&*self.inner)
+        }
+    }
+}
+
+impl std::fmt::Debug for FaultyStorage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FaultyStorage").field("faults", &self.faults).finish_non_exhaustive()
+    }
+}
+
+macro_rules! pass_on {
+    ($($trait:ident { $(fn $method:ident($($argument:ident: $type:ty),* $(,)?) -> $answer:ty;)* })*) => {$(
+        #[async_trait]
+        impl $trait for FaultyStorage {
+            $(async fn $method(&self, $($argument: $type),*) -> Result<$answer, StoreError> {
+                self.reach()?.$method($($argument),*).await
+            })*
+        }
+    )*};
+}
+
+#[async_trait]
+impl Revisions for FaultyStorage {
+    async fn heartbeat(&self) -> Result<Heartbeat, StoreError> {
+        let heartbeat = self.reach()?.heartbeat().await?;
+        let set = self.faults.store_time.load(Ordering::SeqCst);
+        let store_time = Timestamp::from_unix_seconds(set).ok().filter(|_| set != 0).or(heartbeat.store_time);
+        Ok(Heartbeat { store_time, ..heartbeat })
+    }
+
+    async fn changes_after(&self, after: Revision, limit: usize) -> Result<Changes, StoreError> {
+        self.reach()?.changes_after(after, limit).await
+    }
+
+    fn changed(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        self.inner.changed()
+    }
+}
+
+pass_on! {
+    Organizations {
+        fn create_organization(record: &OrganizationRecord, act: &Act) -> ();
+        fn organization(id: OrganizationId) -> Option<OrganizationRecord>;
+        fn organization_by_name(name: &Name) -> Option<OrganizationRecord>;
+        fn organizations(after: Option<OrganizationId>, limit: usize) -> Vec<OrganizationRecord>;
+    }
+    Workspaces {
+        fn create_workspace(record: &WorkspaceRecord, act: &Act) -> ();
+        fn workspace(id: WorkspaceId) -> Option<WorkspaceRecord>;
+        fn workspace_by_name(organization: OrganizationId, name: &Name) -> Option<WorkspaceRecord>;
+        fn workspaces(
+            organization: OrganizationId,
+            after: Option<WorkspaceId>,
+            limit: usize,
+        ) -> Vec<WorkspaceRecord>;
+        fn set_settings(id: WorkspaceId, settings: &WorkspaceSettings, act: &Act) -> Revision;
+        fn set_listed(id: WorkspaceId, listed: &[Listed], act: &Act) -> Revision;
+    }
+    Members {
+        fn create_user(record: &UserRecord, act: &Act) -> ();
+        fn user(id: UserId) -> Option<UserRecord>;
+        fn set_member(organization: OrganizationId, user: UserId, role: Role, act: &Act) -> Revision;
+        fn remove_member(organization: OrganizationId, user: UserId, act: &Act) -> Revision;
+        fn memberships(user: UserId) -> Vec<MembershipRecord>;
+        fn members(organization: OrganizationId, after: Option<UserId>, limit: usize) -> Vec<MembershipRecord>;
+        fn put_group(record: &GroupRecord, act: &Act) -> Revision;
+        fn remove_group(id: GroupId, act: &Act) -> Revision;
+        fn groups(organization: OrganizationId) -> Vec<GroupRecord>;
+    }
+    Tokens {
+        fn insert_token(record: &TokenRecord, preconditions: &Preconditions, act: &Act) -> ();
+        fn rotate_token(
+            predecessor: TokenId,
+            successor: &TokenRecord,
+            overlap_until: Timestamp,
+            act: &Act,
+        ) -> Revision;
+        fn token(id: TokenId) -> Option<TokenRecord>;
+        fn tokens(filter: &TokenFilter, after: Option<TokenId>, limit: usize) -> Vec<TokenRecord>;
+        fn revoke_token(id: TokenId, revoked: &Revoked, act: &Act) -> Revision;
+        fn revoke_many(revocation: &MassRevocation, act: &Act) -> Revision;
+        fn mass_revocations() -> Vec<MassRevocation>;
+        fn touch_tokens(uses: &[(TokenId, Timestamp)]) -> ();
+        fn purge_tokens(before: Timestamp) -> u64;
+    }
+    Keys {
+        fn put_key(record: &KeyRecord, act: &Act) -> Revision;
+        fn keys() -> Vec<KeyRecord>;
+        fn put_sealed(id: &str, bytes: &[u8]) -> ();
+        fn sealed(id: &str) -> Option<Vec<u8>>;
+    }
+    Rules {
+        fn put_rules(name: &Name, bytes: &[u8], expected: Option<Revision>, act: &Act) -> Revision;
+        fn rules(name: &Name) -> Option<RulesDocument>;
+    }
+    Locks {
+        fn put_lock(record: &LockRecord, act: &Act) -> Revision;
+        fn lift_lock(id: LockId, act: &Act) -> Revision;
+        fn locks() -> Vec<LockRecord>;
+    }
+    Distrust {
+        fn put_mark(record: &MarkRecord, act: &Act) -> Revision;
+        fn lift_mark(id: MarkId, act: &Act) -> Revision;
+        fn marks() -> Vec<MarkRecord>;
+    }
+    SingleUse {
+        fn consume(scope: &str, key: &[u8], keep_until: Timestamp) -> bool;
+        fn purge_consumed(now: Timestamp) -> u64;
+    }
+    Releases {
+        fn publish_release(record: &ReleaseRecord, closure: &[EntryKey], act: &Act) -> ();
+        fn yank_release(workspace: WorkspaceId, version: &Version, act: &Act) -> ();
+        fn release(workspace: WorkspaceId, version: &Version) -> Option<ReleaseRecord>;
+        fn releases(workspace: WorkspaceId) -> Vec<ReleaseRecord>;
+        fn closures_of(workspace: WorkspaceId, key: &EntryKey) -> Vec<ClosureId>;
+    }
+    Audit {
+        fn append_audit(entries: &[AuditEntry]) -> ();
+        fn audit(after: u64, limit: usize) -> Vec<AuditRecord>;
+    }
+}

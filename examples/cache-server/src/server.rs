@@ -1,0 +1,278 @@
+//! The gate, the entries and the routes, composed.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::Router;
+use axum::routing::get;
+use cachegate::{
+    Authority, BuildError, DecisionSink, FileVault, Gate, IssueError, KeyVault, ManageError, TokenSpec,
+    VaultError,
+};
+use cachegate_storage::{Storage, StoreError};
+use cachegate_storage_sqlite::{OpenError, SqliteStorage};
+use cachegate_types::{
+    AccessLevel, Action, Lane, Name, SecretText, Timestamp, TokenId, WorkspaceId, WorkspacePath,
+};
+use tokio::net::TcpListener;
+
+use crate::config::Config;
+use crate::entries::Entries;
+use crate::first_start::{ADMINISTRATOR, write_secret};
+use crate::nx;
+
+/// How often the feed of changes is read: a revocation by another process is known after this long.
+const FEED_POLL: Duration = Duration::from_millis(250);
+
+/// How many workspace names are remembered.
+const NAMES: usize = 1024;
+
+/// A cache server over one data folder.
+#[derive(Debug)]
+pub struct Server {
+    pub(crate) gate: Gate,
+    pub(crate) entries: Entries,
+    pub(crate) entry_limit: u64,
+    pub(crate) default_workspace: WorkspaceId,
+    storage: Arc<dyn Storage>,
+    // Names never change hands, so a known one stays known.
+    names: Mutex<BTreeMap<WorkspacePath, WorkspaceId>>,
+    first_token: Option<SecretText>,
+}
+
+/// Why the server cannot run, in one sentence that says what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// The data folder cannot be used.
+    #[error(
+        "cannot use the data folder `{path}`: {source}; check its permissions or name another with --data"
+    )]
+    Data {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The database cannot be opened.
+    #[error("{0}")]
+    Open(#[from] OpenError),
+    /// The database is empty and entries are there.
+    #[error(
+        "the data folder `{path}` holds entries, but its database is new: nothing says who wrote them; restore the \
+         database, or move `{path}/entries` away to begin anew"
+    )]
+    Emptied {
+        /// The data folder.
+        path: PathBuf,
+    },
+    /// The keys cannot be used.
+    #[error("{}", with_causes(.0))]
+    Vault(#[from] VaultError),
+    /// The gate cannot be built.
+    #[error("{}", with_causes(.0))]
+    Build(#[from] BuildError),
+    /// The first organization could not be made.
+    #[error("the first start failed: {0}; start again to finish it")]
+    FirstStart(#[from] IssueError),
+    /// A command was not done.
+    #[error("{0}")]
+    Manage(#[from] ManageError),
+    /// The store failed.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}; choose another with --listen ADDRESS:PORT")]
+    Listen {
+        /// Which.
+        address: std::net::SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// Connections cannot be taken any more.
+    #[error("the server stopped: {0}")]
+    Serve(io::Error),
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+/// The wall clock.
+pub fn now() -> Timestamp {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    i64::try_from(seconds)
+        .ok()
+        .and_then(|seconds| Timestamp::from_unix_seconds(seconds).ok())
+        .unwrap_or(Timestamp::MAX)
+}
+
+impl Server {
+    /// Opens the data folder, and makes what a first start makes.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError`].
+    pub async fn open(config: &Config, sink: Arc<dyn DecisionSink>) -> Result<Self, ServerError> {
+        let data_error = |source| ServerError::Data { path: config.data.clone(), source };
+        std::fs::create_dir_all(&config.data).map_err(data_error)?;
+        let database = config.data.join("cachegate.sqlite");
+        let is_new = !database.exists();
+        if is_new && Entries::any(&config.data.join("entries")).map_err(data_error)? {
+            return Err(ServerError::Emptied { path: config.data.clone() });
+        }
+        let storage: Arc<dyn Storage> = Arc::new(SqliteStorage::open(&database)?);
+        let vault = FileVault::open(&config.data.join("keys"))?;
+        Self::compose(config, storage, Arc::new(vault), sink).await
+    }
+
+    /// Composes a server over a store and a vault of the caller's choice.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError`].
+    pub async fn compose(
+        config: &Config,
+        storage: Arc<dyn Storage>,
+        vault: Arc<dyn KeyVault>,
+        sink: Arc<dyn DecisionSink>,
+    ) -> Result<Self, ServerError> {
+        let data_error = |source| ServerError::Data { path: config.data.clone(), source };
+        let entries = Entries::open(&config.data.join("entries")).map_err(data_error)?;
+        let gate = Gate::builder(Arc::clone(&storage), vault).sink(sink).build(now()).await?;
+        let owner = "administrator".parse().unwrap_or_default();
+        let first = gate.first_start(&config.organization, &config.workspace, &owner, now()).await?;
+        let mut first_token = None;
+        if let Some(administrator) = &first.administrator {
+            let path = config.data.join(ADMINISTRATOR);
+            write_secret(&path, &format!("{}\n", administrator.token.expose_secret())).map_err(data_error)?;
+            let spec = TokenSpec::Ci {
+                workspace: first.workspace,
+                level: AccessLevel::ReadWrite,
+                lane: Lane::main(),
+            };
+            let description = "the first start's".parse().unwrap_or_default();
+            let issued = gate.issue(&Authority::Operator, &spec, description, None, now()).await?;
+            first_token = Some(issued.token);
+        }
+        Ok(Self {
+            gate,
+            entries,
+            entry_limit: config.entry_limit,
+            default_workspace: first.workspace,
+            storage,
+            names: Mutex::new(BTreeMap::new()),
+            first_token,
+        })
+    }
+
+    /// The gate.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// The workspace that the first start made.
+    pub fn default_workspace(&self) -> WorkspaceId {
+        self.default_workspace
+    }
+
+    /// The CI token that the first start made; `None` on later starts.
+    pub fn first_token(&self) -> Option<&SecretText> {
+        self.first_token.as_ref()
+    }
+
+    /// The routes.
+    pub fn router(self: &Arc<Self>) -> Router {
+        let cache = get(nx::get).put(nx::put);
+        Router::new()
+            .route("/v1/cache/{hash}", cache.clone())
+            .route("/{organization}/{workspace}/v1/cache/{hash}", cache)
+            .with_state(Arc::clone(self))
+    }
+
+    /// The workspace of this path, if there is one.
+    pub(crate) async fn workspace(
+        &self,
+        organization: &str,
+        workspace: &str,
+    ) -> Result<Option<WorkspaceId>, StoreError> {
+        let (Ok(organization), Ok(workspace)) = (organization.parse::<Name>(), workspace.parse::<Name>())
+        else {
+            return Ok(None);
+        };
+        self.find(&WorkspacePath { organization, workspace }).await
+    }
+
+    /// The workspace of this path, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the store does not answer.
+    pub async fn find(&self, path: &WorkspacePath) -> Result<Option<WorkspaceId>, StoreError> {
+        let known = self.names.lock().unwrap_or_else(PoisonError::into_inner).get(path).copied();
+        if known.is_some() {
+            return Ok(known);
+        }
+        let Some(organization) = self.storage.organization_by_name(&path.organization).await? else {
+            return Ok(None);
+        };
+        let found = self.storage.workspace_by_name(organization.id, &path.workspace).await?;
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = &found
+            && names.len() < NAMES
+        {
+            names.insert(path.clone(), found.id);
+        }
+        Ok(found.map(|found| found.id))
+    }
+
+    /// The store, for the commands that work on it.
+    pub fn storage(&self) -> &dyn Storage {
+        &*self.storage
+    }
+
+    pub(crate) fn log(&self, action: Action, token: Option<TokenId>, key: &str, code: &str) {
+        let token = token.map(|id| format!(" token={id}")).unwrap_or_default();
+        eprintln!("{} {code} {action} entry {}{token}", now(), key.escape_debug());
+    }
+
+    /// Replaces the administrator's token, and the file that keeps it.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError`].
+    pub async fn recover(&self, data: &Path) -> Result<PathBuf, ServerError> {
+        let issued = self.gate.recover(now()).await?;
+        let path = data.join(ADMINISTRATOR);
+        write_secret(&path, &format!("{}\n", issued.token.expose_secret()))
+            .map_err(|source| ServerError::Data { path: path.clone(), source })?;
+        Ok(path)
+    }
+}
+
+/// Serves until `stop` completes, following the feed of changes.
+///
+/// # Errors
+///
+/// [`ServerError::Serve`].
+pub async fn serve(
+    listener: TcpListener,
+    server: Arc<Server>,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), ServerError> {
+    let gate = server.gate.clone();
+    let feed = tokio::spawn(async move { gate.follow_feed(|| tokio::time::sleep(FEED_POLL)).await });
+    let served = axum::serve(listener, server.router()).with_graceful_shutdown(stop).await;
+    feed.abort();
+    served.map_err(ServerError::Serve)
+}
