@@ -300,7 +300,7 @@ fn read_ancestors(value: Value<'_>) -> Result<Vec<TokenId>, JwsError> {
     Ok(ancestors)
 }
 
-fn read_detail(value: Value<'_>) -> Result<AuthorizationDetail, JwsError> {
+fn read_detail<'a>(value: Value<'a>) -> Result<AuthorizationDetail, JwsError> {
     let (ill_typed, wrong) = (JwsError::ClaimIllTyped { claim: DETAILS }, out_of_range(DETAILS));
     let Value::Object(detail) = value else { return Err(ill_typed) };
     let member = |name| match detail.get(name) {
@@ -313,10 +313,7 @@ fn read_detail(value: Value<'_>) -> Result<AuthorizationDetail, JwsError> {
         Some(_) => Err(ill_typed.clone()),
         None => Err(wrong.clone()),
     };
-    let texts = |value| match value {
-        Value::Text(text) => Ok(text.to_cow()),
-        _ => Err(ill_typed.clone()),
-    };
+    let texts = |value: Value<'a>| value.as_text().map(json::Text::to_cow).ok_or_else(|| ill_typed.clone());
     let only = |members: &[&str]| {
         let known = |name: json::Text<'_>| name.is("type") || members.iter().any(|member| name.is(member));
         if detail.members().all(|(name, _)| known(name)) {

@@ -306,9 +306,9 @@ impl ClaimsCheck {
     /// Which of the accepted audiences the token is for.
     fn check_audience(&self, value: Option<Value<'_>>) -> Result<usize, JwsError> {
         const CLAIM: &str = "aud";
-        let accepted = |value: Value<'_>| match value {
-            Value::Text(text) => Ok(self.audiences.iter().position(|audience| text.is(audience))),
-            _ => Err(JwsError::ClaimIllTyped { claim: CLAIM }),
+        let accepted = |value: Value<'_>| {
+            let text = value.as_text().ok_or(JwsError::ClaimIllTyped { claim: CLAIM })?;
+            Ok(self.audiences.iter().position(|audience| text.is(audience)))
         };
         match value {
             None => Err(JwsError::ClaimMissing { claim: CLAIM }),

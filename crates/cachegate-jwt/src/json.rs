@@ -402,6 +402,12 @@ pub(crate) enum Value<'a> {
     Object(Object<'a>),
 }
 
+impl<'a> Value<'a> {
+    pub(crate) fn as_text(self) -> Option<Text<'a>> {
+        if let Self::Text(text) = self { Some(text) } else { None }
+    }
+}
+
 /// A checked object.
 #[derive(Clone, Copy)]
 pub(crate) struct Object<'a> {

@@ -188,10 +188,8 @@ impl UnverifiedHeader {
             json::object(bytes, Limits::TOKEN).map_err(|error| JwsError::json(Part::Header, error))?;
         let (mut algorithm, mut kid, mut typ) = (None, None, None);
         for (name, value) in object.members() {
-            let text = |member| match value {
-                Value::Text(text) => Ok(text.to_cow()),
-                _ => Err(JwsError::HeaderIllTyped { member }),
-            };
+            let text =
+                |member| value.as_text().map(json::Text::to_cow).ok_or(JwsError::HeaderIllTyped { member });
             match &*name.to_cow() {
                 "alg" => algorithm = Some(text("alg")?.parse().map_err(|_| JwsError::UnsupportedAlgorithm)?),
                 "kid" => {

@@ -409,11 +409,13 @@ impl Jwk {
                 "y" => &mut jwk.y,
                 "n" => &mut jwk.n,
                 "e" => &mut jwk.e,
-                "use" => match value {
-                    Value::Text(text) if text.is("sig") || text.is("jwt-svid") => continue,
-                    Value::Text(_) => return Err(KeyError::Use),
-                    _ => return Err(KeyError::Malformed { what: "`use` is not a text" }),
-                },
+                "use" => {
+                    let text = value.as_text().ok_or(KeyError::Malformed { what: "`use` is not a text" })?;
+                    if !text.is("sig") && !text.is("jwt-svid") {
+                        return Err(KeyError::Use);
+                    }
+                    continue;
+                }
                 "key_ops" => {
                     operations(value)?;
                     continue;
@@ -457,7 +459,7 @@ fn bytes(text: Option<&str>, what: &'static str) -> Result<Vec<u8>, KeyError> {
 /// fits every message: ring and aws-lc-rs take both.
 ///
 /// A key off the curve is not told apart: no signature verifies under it.
-fn check_ed25519(bytes: &[u8; 32]) -> Result<(), KeyError> {
+pub(crate) fn check_ed25519(bytes: &[u8; 32]) -> Result<(), KeyError> {
     /// The y coordinates of the points of small order, little-endian: 0, 1, -1, and the two of order 8.
     const SMALL_ORDER: [[u8; 32]; 5] = [
         [0; 32],

@@ -28,4 +28,4 @@ pub use jws::{UnverifiedHeader, UnverifiedJws, VerifiedJws};
 pub use key::{KeyError, KeyId, Thumbprint, VerifyingKey, to_jwks};
 pub use key_set::{KeySet, KeySetError, KeyVerdict};
 pub use label::{Label, LabelError, LabelFields, LabelKey, LabelKeyId};
-pub use signing::{IssueError, PrivateKeyDocument, SigningKey, SigningKeyError};
+pub use signing::{IssueError, SigningKey, SigningKeyError};

@@ -2,28 +2,12 @@
 
 use std::fmt;
 
-use cachegate_types::SecretText;
+use cachegate_types::{SecretKey, SecretText};
 use zeroize::Zeroizing;
 
-use crate::backend::{Active, Backend};
+use crate::backend::{Active, Backend, Issuing};
 use crate::json::{self, Limits};
 use crate::{Algorithm, KeyId, VerifyingKey, base64url};
-
-/// A private key as PKCS #8 (RFC 5958), wiped when it goes.
-pub struct PrivateKeyDocument(Zeroizing<Vec<u8>>);
-
-impl PrivateKeyDocument {
-    /// The bytes, for the vault that keeps them: a 0600 file or a sealed row. Never for a log or an error.
-    pub fn expose_secret(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for PrivateKeyDocument {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PrivateKeyDocument(..)")
-    }
-}
 
 /// A private key, parsed once. It carries its own public half, so that nobody can pair it with another.
 pub struct SigningKey {
@@ -105,9 +89,9 @@ impl SigningKey {
     ///
     /// [`SigningKeyError`].
     pub fn generate(algorithm: Algorithm) -> Result<Self, SigningKeyError> {
-        issuing(algorithm)?;
-        let document = Active::generate(algorithm).ok_or(SigningKeyError::Randomness)?;
-        Self::from_document(algorithm, document)
+        let issuing = issuing(algorithm)?;
+        let document = Active::generate(issuing).ok_or(SigningKeyError::Randomness)?;
+        Self::from_document(issuing, document)
     }
 
     /// The key that a vault kept.
@@ -116,13 +100,12 @@ impl SigningKey {
     ///
     /// [`SigningKeyError`].
     pub fn from_pkcs8(algorithm: Algorithm, document: &[u8]) -> Result<Self, SigningKeyError> {
-        issuing(algorithm)?;
-        Self::from_document(algorithm, Zeroizing::new(document.to_vec()))
+        Self::from_document(issuing(algorithm)?, Zeroizing::new(document.to_vec()))
     }
 
-    /// The key for a vault to keep.
-    pub fn to_pkcs8(&self) -> PrivateKeyDocument {
-        PrivateKeyDocument(self.document.clone())
+    /// The key as PKCS #8 (RFC 5958), for a vault to keep.
+    pub fn to_pkcs8(&self) -> SecretKey {
+        SecretKey::new(self.document.to_vec())
     }
 
     /// The public half, called by its thumbprint.
@@ -182,17 +165,22 @@ impl SigningKey {
         Ok(SecretText::new(token))
     }
 
-    fn from_document(algorithm: Algorithm, document: Zeroizing<Vec<u8>>) -> Result<Self, SigningKeyError> {
-        let malformed = SigningKeyError::Malformed { algorithm };
-        let pair = Active::key_pair(algorithm, &document).ok_or(malformed)?;
-        let public = Active::public_bytes(&pair);
-        let public = match algorithm {
-            Algorithm::EdDsa => {
-                public.try_into().ok().and_then(|key| VerifyingKey::from_ed25519_bytes(key).ok())
-            }
-            _ => VerifyingKey::from_p256_point(public).ok(),
+    fn from_document(issuing: Issuing, document: Zeroizing<Vec<u8>>) -> Result<Self, SigningKeyError> {
+        let algorithm = match issuing {
+            Issuing::EdDsa => Algorithm::EdDsa,
+            Issuing::Es256 => Algorithm::Es256,
         };
-        Ok(Self { pair, document, public: public.ok_or(malformed)? })
+        let malformed = SigningKeyError::Malformed { algorithm };
+        let pair = Active::key_pair(issuing, &document).ok_or(malformed)?;
+        let public = Active::public_bytes(&pair);
+        let public = match issuing {
+            Issuing::EdDsa => {
+                let bytes = public.try_into().map_err(|_| malformed)?;
+                VerifyingKey::from_ed25519_bytes(bytes)
+            }
+            Issuing::Es256 => VerifyingKey::from_p256_point(public),
+        };
+        Ok(Self { public: public.map_err(|_| malformed)?, pair, document })
     }
 }
 
@@ -202,9 +190,10 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-fn issuing(algorithm: Algorithm) -> Result<(), SigningKeyError> {
+fn issuing(algorithm: Algorithm) -> Result<Issuing, SigningKeyError> {
     match algorithm {
-        Algorithm::EdDsa | Algorithm::Es256 => Ok(()),
+        Algorithm::EdDsa => Ok(Issuing::EdDsa),
+        Algorithm::Es256 => Ok(Issuing::Es256),
         Algorithm::Es384
         | Algorithm::Rs256
         | Algorithm::Rs384

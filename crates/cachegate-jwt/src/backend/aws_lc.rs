@@ -7,7 +7,7 @@ use aws_lc_rs::signature::{
 };
 use zeroize::Zeroizing;
 
-use super::{Backend, Material};
+use super::{Backend, Issuing, Material};
 use crate::Algorithm;
 
 /// aws-lc-rs as the back-end.
@@ -51,39 +51,25 @@ impl Backend for AwsLc {
         key.verify_sig(message, sig).is_ok()
     }
 
-    fn generate(algorithm: Algorithm) -> Option<Zeroizing<Vec<u8>>> {
+    fn generate(algorithm: Issuing) -> Option<Zeroizing<Vec<u8>>> {
         match algorithm {
-            Algorithm::EdDsa => super::generate_ed25519(),
-            Algorithm::Es256 => {
+            Issuing::EdDsa => super::generate_ed25519(),
+            Issuing::Es256 => {
                 let parameters = &signature::ECDSA_P256_SHA256_FIXED_SIGNING;
                 let document = EcdsaKeyPair::generate_pkcs8(parameters, &SystemRandom::new()).ok()?;
                 Some(Zeroizing::new(document.as_ref().to_vec()))
             }
-            Algorithm::Es384
-            | Algorithm::Rs256
-            | Algorithm::Rs384
-            | Algorithm::Rs512
-            | Algorithm::Ps256
-            | Algorithm::Ps384
-            | Algorithm::Ps512 => None,
         }
     }
 
-    fn key_pair(algorithm: Algorithm, pkcs8: &[u8]) -> Option<KeyPair> {
+    fn key_pair(algorithm: Issuing, pkcs8: &[u8]) -> Option<KeyPair> {
         match algorithm {
-            Algorithm::EdDsa => Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8).ok().map(KeyPair::Ed25519),
-            Algorithm::Es256 => {
+            Issuing::EdDsa => Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8).ok().map(KeyPair::Ed25519),
+            Issuing::Es256 => {
                 let parameters = &signature::ECDSA_P256_SHA256_FIXED_SIGNING;
                 let pair = EcdsaKeyPair::from_pkcs8(parameters, pkcs8).ok()?;
                 Some(KeyPair::P256(pair, SystemRandom::new()))
             }
-            Algorithm::Es384
-            | Algorithm::Rs256
-            | Algorithm::Rs384
-            | Algorithm::Rs512
-            | Algorithm::Ps256
-            | Algorithm::Ps384
-            | Algorithm::Ps512 => None,
         }
     }
 

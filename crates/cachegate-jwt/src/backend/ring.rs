@@ -7,7 +7,7 @@ use ring::signature::{
 };
 use zeroize::Zeroizing;
 
-use super::{Backend, Material};
+use super::{Backend, Issuing, Material};
 use crate::Algorithm;
 
 /// ring as the back-end.
@@ -72,41 +72,27 @@ impl Backend for Ring {
         }
     }
 
-    fn generate(algorithm: Algorithm) -> Option<Zeroizing<Vec<u8>>> {
+    fn generate(algorithm: Issuing) -> Option<Zeroizing<Vec<u8>>> {
         match algorithm {
-            Algorithm::EdDsa => super::generate_ed25519(),
-            Algorithm::Es256 => {
+            Issuing::EdDsa => super::generate_ed25519(),
+            Issuing::Es256 => {
                 let parameters = &signature::ECDSA_P256_SHA256_FIXED_SIGNING;
                 let document = EcdsaKeyPair::generate_pkcs8(parameters, &SystemRandom::new()).ok()?;
                 Some(Zeroizing::new(document.as_ref().to_vec()))
             }
-            Algorithm::Es384
-            | Algorithm::Rs256
-            | Algorithm::Rs384
-            | Algorithm::Rs512
-            | Algorithm::Ps256
-            | Algorithm::Ps384
-            | Algorithm::Ps512 => None,
         }
     }
 
-    fn key_pair(algorithm: Algorithm, pkcs8: &[u8]) -> Option<KeyPair> {
+    fn key_pair(algorithm: Issuing, pkcs8: &[u8]) -> Option<KeyPair> {
         match algorithm {
             // Despite its name it checks the public key that a version 2 document carries; version 1 carries none.
-            Algorithm::EdDsa => Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8).ok().map(KeyPair::Ed25519),
-            Algorithm::Es256 => {
+            Issuing::EdDsa => Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8).ok().map(KeyPair::Ed25519),
+            Issuing::Es256 => {
                 let random = SystemRandom::new();
                 let parameters = &signature::ECDSA_P256_SHA256_FIXED_SIGNING;
                 let pair = EcdsaKeyPair::from_pkcs8(parameters, pkcs8, &random).ok()?;
                 Some(KeyPair::P256(pair, random))
             }
-            Algorithm::Es384
-            | Algorithm::Rs256
-            | Algorithm::Rs384
-            | Algorithm::Rs512
-            | Algorithm::Ps256
-            | Algorithm::Ps384
-            | Algorithm::Ps512 => None,
         }
     }
 
