@@ -39,7 +39,6 @@ impl DecisionSink for Recorder {
 }
 
 /// A gate over a memory storage that fails on demand.
-#[derive(Debug)]
 pub struct Scene {
     /// The gate.
     pub gate: Gate,
@@ -59,6 +58,12 @@ pub struct Scene {
     pub owner: UserId,
     /// The owner's administering token.
     pub administrator: SecretText,
+}
+
+impl std::fmt::Debug for Scene {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scene").field("gate", &self.gate).finish_non_exhaustive()
+    }
 }
 
 impl Scene {

@@ -32,7 +32,6 @@ const FEED_POLL: Duration = Duration::from_millis(250);
 const NAMES: usize = 1024;
 
 /// A cache server over one data folder.
-#[derive(Debug)]
 pub struct Server {
     pub(crate) gate: Gate,
     pub(crate) entries: Entries,
@@ -133,10 +132,11 @@ impl Server {
         }
         let storage: Arc<dyn Storage> = Arc::new(SqliteStorage::open(&database)?);
         let vault = FileVault::open(&config.data.join("keys"))?;
-        Self::compose(config, storage, Arc::new(vault), sink).await
+        let gate = Gate::builder(Arc::clone(&storage), Arc::new(vault)).sink(sink).build(now()).await?;
+        Self::compose(config, storage, gate).await
     }
 
-    /// Composes a server over a store and a vault of the caller's choice.
+    /// Composes a server over a store, and a gate over that store, of the caller's choice.
     ///
     /// # Errors
     ///
@@ -144,12 +144,10 @@ impl Server {
     pub async fn compose(
         config: &Config,
         storage: Arc<dyn Storage>,
-        vault: Arc<dyn KeyVault>,
-        sink: Arc<dyn DecisionSink>,
+        gate: Gate,
     ) -> Result<Self, ServerError> {
         let data_error = |source| ServerError::Data { path: config.data.clone(), source };
         let entries = Entries::open(&config.data.join("entries")).map_err(data_error)?;
-        let gate = Gate::builder(Arc::clone(&storage), vault).sink(sink).build(now()).await?;
         let owner = "administrator".parse().unwrap_or_default();
         let first = gate.first_start(&config.organization, &config.workspace, &owner, now()).await?;
         let mut first_token = None;
@@ -257,6 +255,15 @@ impl Server {
         write_secret(&path, &format!("{}\n", issued.token.expose_secret()))
             .map_err(|source| ServerError::Data { path: path.clone(), source })?;
         Ok(path)
+    }
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server")
+            .field("gate", &self.gate)
+            .field("entries", &self.entries)
+            .finish_non_exhaustive()
     }
 }
 
