@@ -1,11 +1,17 @@
 #![doc = include_str!("../README.md")]
 
+pub mod acts;
+mod audit;
 pub mod codec;
 mod error;
+mod memory;
 mod record;
+pub mod rules;
 mod traits;
 
+pub use audit::{ChainError, chain_digest, chained, verify_chain};
 pub use error::StoreError;
+pub use memory::MemoryStorage;
 pub use record::{
     Act, AuditEntry, AuditRecord, Change, ChangeKind, Changes, GroupRecord, Heartbeat, KeyPurpose, KeyRecord,
     LockRecord, MarkRecord, MarkScope, MassRevocation, MassScope, MemberRecord, MembershipRecord,

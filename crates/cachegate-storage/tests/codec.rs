@@ -1,5 +1,11 @@
 //! What a row holds reads back as what was written, and as nothing else.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a failed assertion is a test's way to speak"
+)]
+
 use std::fmt::Debug;
 use std::sync::Arc;
 
