@@ -95,9 +95,11 @@ impl AuthorizationDetail {
     ///
     /// [`JwsError`] when it is not a strict JSON list of details that are known.
     pub fn list_from_json(text: &str) -> Result<Vec<Self>, JwsError> {
-        let wrapped = format!(r#"{{"authorization_details":{text}}}"#);
-        match payload_object(wrapped.as_bytes())?.get(DETAILS) {
-            Some(Value::Array(list)) => list.elements().map(read_detail).collect(),
+        let wrapped = format!(r#"{{"{DETAILS}":{text}}}"#);
+        // One member alone: the text cannot have brought another.
+        let mut members = payload_object(wrapped.as_bytes())?.members();
+        match (members.next(), members.next()) {
+            (Some((_, Value::Array(list))), None) => list.elements().map(read_detail).collect(),
             _ => Err(JwsError::ClaimIllTyped { claim: DETAILS }),
         }
     }

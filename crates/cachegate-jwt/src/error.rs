@@ -72,6 +72,14 @@ pub enum JwsError {
         /// Bytes from the start of the decoded part.
         position: usize,
     },
+    /// A number that 64 bits of floating point do not hold: readers disagree on what it is.
+    #[error("a number of the {part} is out of range: byte {position}")]
+    NumberOutOfRange {
+        /// Where.
+        part: Part,
+        /// Bytes from the start of the decoded part.
+        position: usize,
+    },
     /// Deeper, or with more members or elements, than a token needs.
     #[error("the {part} is too deep or has too many members: byte {position}")]
     TooComplex {
@@ -235,6 +243,7 @@ impl JwsError {
             Self::NotJsonObject { .. } => "not_json_object",
             Self::NotCleanUtf8 { .. } => "not_clean_utf8",
             Self::DuplicateMember { .. } => "duplicate_member",
+            Self::NumberOutOfRange { .. } => "number_out_of_range",
             Self::TooComplex { .. } => "too_complex",
             Self::HeaderMissing { .. } => "header_missing",
             Self::HeaderIllTyped { .. } => "header_ill_typed",
@@ -269,6 +278,7 @@ impl JwsError {
         match error {
             JsonError::Syntax { position } => Self::NotJsonObject { part, position },
             JsonError::Encoding { position } => Self::NotCleanUtf8 { part, position },
+            JsonError::Number { position } => Self::NumberOutOfRange { part, position },
             JsonError::Duplicate { position } => Self::DuplicateMember { part, position },
             JsonError::TooLarge { position } => Self::TooComplex { part, position },
         }

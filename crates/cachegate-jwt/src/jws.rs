@@ -198,6 +198,9 @@ impl UnverifiedHeader {
                     kid = Some(KeyId::new(text.as_bytes()).map_err(|_| JwsError::KeyIdLength { length })?);
                 }
                 "typ" => typ = Some(text("typ")?.into_owned()),
+                // Thumbprints of certificates, which point nowhere. Unused, but not of any type either.
+                "x5t" => drop(text("x5t")?),
+                "x5t#S256" => drop(text("x5t#S256")?),
                 "crit" => return Err(JwsError::CriticalHeader),
                 name => {
                     let known = |list: &[&'static str]| list.iter().find(|member| **member == name).copied();
@@ -243,9 +246,9 @@ impl<'a> Parts<'a> {
     }
 
     pub(crate) fn check_signature(&self, key: &VerifyingKey) -> Result<(), JwsError> {
-        let mut buffer = [0; MAX_SIGNATURE];
+        let mut buffer = [0; MAX_SIGNATURE + 3];
         // Longer than any key signs: wrong, whatever it is made of.
-        if self.signature.len() > MAX_SIGNATURE.div_ceil(3) * 4 {
+        if self.signature.len() > (MAX_SIGNATURE * 4).div_ceil(3) {
             return Err(JwsError::BadSignature);
         }
         let signature = base64url::decode_into(self.signature, &mut buffer)

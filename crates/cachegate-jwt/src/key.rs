@@ -163,6 +163,7 @@ impl From<JsonError> for KeyError {
         match error {
             JsonError::Syntax { .. } => Self::Malformed { what: "it is not one JSON object" },
             JsonError::Encoding { .. } => Self::Malformed { what: "it is not clean UTF-8" },
+            JsonError::Number { .. } => Self::Malformed { what: "a number is out of range" },
             JsonError::TooLarge { .. } => Self::Malformed { what: "it is too large" },
             JsonError::Duplicate { .. } => Self::DuplicateMember,
         }
@@ -256,6 +257,15 @@ impl VerifyingKey {
     pub(crate) fn from_object(object: Object<'_>, allowed: &[Algorithm]) -> Result<Self, KeyError> {
         let jwk = Jwk::read(object)?;
         let id = jwk.kid.as_deref().map(|kid| KeyId::new(kid.as_bytes())).transpose()?;
+        // The type first: what is refused for its type is refused under that name, whatever else it says.
+        let kind = match (&*jwk.kty, jwk.crv.as_deref()) {
+            ("OKP", Some("Ed25519")) => Kind::Ed25519,
+            ("EC", Some("P-256")) => Kind::Curve { algorithm: Algorithm::Es256, length: 32 },
+            ("EC", Some("P-384")) => Kind::Curve { algorithm: Algorithm::Es384, length: 48 },
+            ("RSA", None) => Kind::Rsa,
+            ("oct", _) => return Err(KeyError::Symmetric),
+            _ => return Err(KeyError::UnsupportedType),
+        };
         let declared = match jwk.alg.as_deref() {
             None => None,
             Some(name) => Some(name.parse::<Algorithm>().map_err(|_| KeyError::UnsupportedAlgorithm)?),
@@ -264,9 +274,8 @@ impl VerifyingKey {
             Some(declared) if declared != algorithm => Err(KeyError::AlgorithmMismatch),
             _ => Ok(algorithm),
         };
-        match (&*jwk.kty, jwk.crv.as_deref()) {
-            ("oct", _) => Err(KeyError::Symmetric),
-            ("OKP", Some("Ed25519")) => {
+        match kind {
+            Kind::Ed25519 => {
                 let algorithm = fixed(Algorithm::EdDsa)?;
                 let x = bytes(jwk.x.as_deref(), "`x` is not base64url")?;
                 let x = x
@@ -278,9 +287,7 @@ impl VerifyingKey {
                 }
                 Self::build(id, algorithm, Material::Ed25519(x))
             }
-            ("EC", Some(curve @ ("P-256" | "P-384"))) => {
-                let (algorithm, length) =
-                    if curve == "P-256" { (Algorithm::Es256, 32) } else { (Algorithm::Es384, 48) };
+            Kind::Curve { algorithm, length } => {
                 let algorithm = fixed(algorithm)?;
                 let x = bytes(jwk.x.as_deref(), "`x` is not base64url")?;
                 let y = bytes(jwk.y.as_deref(), "`y` is not base64url")?;
@@ -294,7 +301,7 @@ impl VerifyingKey {
                 }
                 Self::build(id, algorithm, Material::Point(&[&[4], &*x, &*y].concat()))
             }
-            ("RSA", None) => {
+            Kind::Rsa => {
                 let algorithm = match declared {
                     Some(declared) if !declared.is_rsa() => return Err(KeyError::AlgorithmMismatch),
                     Some(declared) => declared,
@@ -313,7 +320,6 @@ impl VerifyingKey {
                 }
                 Self::build(id, algorithm, Material::Rsa { modulus: &modulus, exponent: &exponent })
             }
-            _ => Err(KeyError::UnsupportedType),
         }
     }
 
@@ -378,6 +384,13 @@ impl fmt::Debug for VerifyingKey {
 pub fn to_jwks<'a>(keys: impl IntoIterator<Item = &'a VerifyingKey>) -> String {
     let keys: Vec<&str> = keys.into_iter().map(VerifyingKey::to_jwk).collect();
     format!(r#"{{"keys":[{}]}}"#, keys.join(","))
+}
+
+/// The types of keys that are spoken, by `kty` and `crv`.
+enum Kind {
+    Ed25519,
+    Curve { algorithm: Algorithm, length: usize },
+    Rsa,
 }
 
 /// The members of a JSON Web Key that count here.

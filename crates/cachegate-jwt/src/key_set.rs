@@ -100,6 +100,7 @@ impl KeySet {
             JsonError::Duplicate { position } => KeySetError::DuplicateMember { position },
             JsonError::Syntax { position }
             | JsonError::Encoding { position }
+            | JsonError::Number { position }
             | JsonError::TooLarge { position } => KeySetError::Malformed { position },
         })?;
         let Some(Value::Array(elements)) = object.get("keys") else {
