@@ -171,6 +171,9 @@ impl SigningKey {
             Issuing::Es256 => Algorithm::Es256,
         };
         let malformed = SigningKeyError::Malformed { algorithm };
+        if !is_one_sequence(&document) {
+            return Err(malformed);
+        }
         let pair = Active::key_pair(issuing, &document).ok_or(malformed)?;
         let public = Active::public_bytes(&pair);
         let public = match issuing {
@@ -187,6 +190,17 @@ impl SigningKey {
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SigningKey({} {})", self.algorithm(), self.kid())
+    }
+}
+
+/// Whether the bytes are one DER sequence and nothing behind it, which aws-lc-rs would overlook. The documents of
+/// both algorithms are shorter than 256 bytes.
+fn is_one_sequence(der: &[u8]) -> bool {
+    match der {
+        [0x30, length @ ..=0x7f, rest @ ..] | [0x30, 0x81, length, rest @ ..] => {
+            usize::from(*length) == rest.len()
+        }
+        _ => false,
     }
 }
 
