@@ -13,7 +13,7 @@ use ring::digest::{Context, SHA256, digest};
 /// Ends a whole entry: a file without it was never completed.
 const MAGIC: &[u8; 8] = b"cgentry1";
 /// The length of the label and the magic.
-const FOOTER: u64 = 4 + 8;
+const FOOTER: usize = 4 + 8;
 /// No label is longer.
 const MAX_LABEL: u32 = 8 * 1024;
 
@@ -193,8 +193,8 @@ impl Drop for Incoming {
 fn read(mut file: File, generation: u32) -> io::Result<Stored> {
     let broken = || io::Error::new(io::ErrorKind::InvalidData, "the entry's file is cut off or damaged");
     let size = file.metadata()?.len();
-    let footer_at = size.checked_sub(FOOTER).ok_or_else(broken)?;
-    let mut footer = [0; FOOTER as usize];
+    let footer_at = size.checked_sub(FOOTER as u64).ok_or_else(broken)?;
+    let mut footer = [0; FOOTER];
     file.seek(SeekFrom::Start(footer_at))?;
     file.read_exact(&mut footer)?;
     let (label_length, magic) = footer.split_first_chunk::<4>().ok_or_else(broken)?;

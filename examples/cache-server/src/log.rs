@@ -1,25 +1,25 @@
-//! The decision log: refusals and writes, one line each, on standard error.
-
-use std::sync::Mutex;
+//! The log: refusals, writes and what went wrong, one line each, on standard error.
 
 use cachegate::{DecisionEvent, DecisionSink, NotRecorded};
 
 /// Writes a line for each refusal and each allowed change. Holds no secret: a token is named by its id.
 #[derive(Debug, Default)]
-pub struct LogSink {
-    // Lines of two threads are not mixed.
-    line: Mutex<()>,
-}
+pub struct LogSink;
 
 impl DecisionSink for LogSink {
     fn record(&self, event: DecisionEvent) -> Result<(), NotRecorded> {
         if event.code == "allowed" && !event.action.changes_something() {
             return Ok(());
         }
-        let _guard = self.line.lock();
-        eprintln!("{}", line(&event));
+        note(&line(&event));
         Ok(())
     }
+}
+
+/// Writes one line with the time before it.
+#[expect(clippy::print_stderr, reason = "standard error is where a server's log goes")]
+pub(crate) fn note(text: &str) {
+    eprintln!("{} {text}", crate::now());
 }
 
 fn line(event: &DecisionEvent) -> String {
@@ -31,5 +31,5 @@ fn line(event: &DecisionEvent) -> String {
         }
         other => format!("{other:?}"),
     };
-    format!("{} {} {} {resource} by {who}{token}", event.at, event.code, event.action)
+    format!("{} {} {resource} by {who}{token}", event.code, event.action)
 }

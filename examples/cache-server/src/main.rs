@@ -44,7 +44,7 @@ async fn run(config: &Config) -> Result<(), ServerError> {
         .await
         .map_err(|source| ServerError::Listen { address: config.listen, source })?;
     let address = listener.local_addr().map_err(ServerError::Serve)?;
-    let server = Arc::new(Server::open(config, Arc::new(LogSink::default())).await?);
+    let server = Arc::new(Server::open(config, Arc::new(LogSink)).await?);
     announce(config, &server, address, server.first_token(), &mut std::io::stdout())
         .map_err(|source| ServerError::Data { path: config.data.clone(), source })?;
     serve(listener, server, stop()).await
@@ -68,7 +68,7 @@ async fn stop() {
 }
 
 async fn act(config: &Config, command: Command) -> Result<(), ServerError> {
-    let server = Server::open(config, Arc::new(LogSink::default())).await?;
+    let server = Server::open(config, Arc::new(LogSink)).await?;
     let by = Authority::Operator;
     match command {
         Command::Token(TokenCommand::Create { level, lane, description, expires_in, workspace }) => {

@@ -13,6 +13,7 @@ use futures_util::StreamExt;
 use tokio_util::io::ReaderStream;
 
 use crate::entries::{Kept, Stored};
+use crate::log::note;
 use crate::server::{Server, now};
 
 pub(crate) async fn get(
@@ -69,7 +70,7 @@ async fn find(
         Ok(workspace) => workspace.unwrap_or(WorkspaceId::from_bytes([0; 16])),
         Err(error) => {
             server.log(action, None, hash, "store_unavailable");
-            eprintln!("cache-server: {error}");
+            note(&error.to_string());
             let status = if action == Action::Read { StatusCode::NOT_FOUND } else { StatusCode::FORBIDDEN };
             return Err(plain(
                 status,
@@ -104,7 +105,7 @@ async fn serve(
             Ok(Ok(Some(stored))) => stored,
             Ok(Ok(None)) => continue,
             Ok(Err(error)) => {
-                eprintln!("cache-server: entry {key} in lane {lane} is not served: {error}");
+                note(&format!("entry {key} in lane {lane} is not served: {error}"));
                 continue;
             }
             Err(_) => continue,
@@ -129,7 +130,7 @@ async fn admitted(server: &Server, allowed: &Allowed, key: &EntryKey, stored: &S
     match server.gate.admit(Some(&stored.label), key, &stored.digest, allowed).await {
         Ok(_) => true,
         Err(error) => {
-            eprintln!("cache-server: entry {key} is not admitted: {error}");
+            note(&format!("entry {key} is not admitted: {error}"));
             false
         }
     }
@@ -214,7 +215,7 @@ fn too_large(server: &Server) -> Response<Body> {
 }
 
 fn failed(error: &std::io::Error) -> Response<Body> {
-    eprintln!("cache-server: an entry could not be stored: {error}");
+    note(&format!("an entry could not be stored: {error}"));
     plain(StatusCode::FORBIDDEN, "the entry could not be stored; the server's log says why")
 }
 

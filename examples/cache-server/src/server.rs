@@ -10,8 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use axum::Router;
 use axum::routing::get;
 use cachegate::{
-    Authority, BuildError, DecisionSink, FileVault, Gate, IssueError, KeyVault, ManageError, TokenSpec,
-    VaultError,
+    Authority, BuildError, DecisionSink, FileVault, Gate, IssueError, ManageError, TokenSpec, VaultError,
 };
 use cachegate_storage::{Storage, StoreError};
 use cachegate_storage_sqlite::{OpenError, SqliteStorage};
@@ -23,6 +22,7 @@ use tokio::net::TcpListener;
 use crate::config::Config;
 use crate::entries::Entries;
 use crate::first_start::{ADMINISTRATOR, write_secret};
+use crate::log::note;
 use crate::nx;
 
 /// How often the feed of changes is read: a revocation by another process is known after this long.
@@ -241,7 +241,7 @@ impl Server {
 
     pub(crate) fn log(&self, action: Action, token: Option<TokenId>, key: &str, code: &str) {
         let token = token.map(|id| format!(" token={id}")).unwrap_or_default();
-        eprintln!("{} {code} {action} entry {}{token}", now(), key.escape_debug());
+        note(&format!("{code} {action} entry {}{token}", key.escape_debug()));
     }
 
     /// Replaces the administrator's token, and the file that keeps it.

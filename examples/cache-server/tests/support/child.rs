@@ -6,16 +6,16 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 /// A running server.
-pub struct Running {
+pub(crate) struct Running {
     child: Child,
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
     /// What it printed until it was ready.
-    pub announced: String,
+    pub(crate) announced: String,
 }
 
 impl Running {
     /// Starts the program on a free port, and waits until it says where it listens.
-    pub fn start(data: &Path, more: &[&str]) -> Self {
+    pub(crate) fn start(data: &Path, more: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_cache-server"))
             .args(["--listen", "127.0.0.1:0", "--data"])
             .arg(data)
@@ -50,7 +50,7 @@ impl Running {
     }
 
     /// The largest amount of memory that it has held so far, in bytes.
-    pub fn peak_memory(&self) -> u64 {
+    pub(crate) fn peak_memory(&self) -> u64 {
         let status =
             std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("its status");
         let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("its peak");
@@ -68,12 +68,12 @@ impl Drop for Running {
 }
 
 /// Runs the program to its end.
-pub fn run(arguments: &[&str]) -> Output {
+pub(crate) fn run(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_cache-server")).args(arguments).output().expect("the program runs")
 }
 
 /// Runs a command on a data folder to its end, and gives what it printed.
-pub fn on(data: &Path, arguments: &[&str]) -> String {
+pub(crate) fn on(data: &Path, arguments: &[&str]) -> String {
     let data = data.to_str().expect("a printable path");
     let output = run(&[&["--data", data], arguments].concat());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

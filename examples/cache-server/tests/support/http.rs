@@ -5,35 +5,31 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub head: String,
-    pub body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).trim_end().to_owned()
     }
 
-    pub fn has_header(&self, line: &str) -> bool {
+    pub(crate) fn has_header(&self, line: &str) -> bool {
         self.head.lines().any(|held| held.eq_ignore_ascii_case(line))
     }
 }
 
-pub fn get(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Answer {
+pub(crate) fn get(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Answer {
     send(address, &head("GET", path, headers, None), &[])
 }
 
-pub fn put(address: SocketAddr, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+pub(crate) fn put(address: SocketAddr, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     send(address, &head("PUT", path, headers, Some(body.len() as u64)), body)
 }
 
-pub fn bearer(token: &str) -> [(&'static str, String); 1] {
-    [("authorization", format!("Bearer {token}"))]
-}
-
-pub fn head(method: &str, path: &str, headers: &[(&str, &str)], length: Option<u64>) -> String {
+pub(crate) fn head(method: &str, path: &str, headers: &[(&str, &str)], length: Option<u64>) -> String {
     let mut head = format!("{method} {path} HTTP/1.1\r\nhost: cache\r\nconnection: close\r\n");
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));
@@ -45,7 +41,7 @@ pub fn head(method: &str, path: &str, headers: &[(&str, &str)], length: Option<u
 }
 
 /// Sends a head and what there is of a body, and reads the answer to its end.
-pub fn send(address: SocketAddr, head: &str, body: &[u8]) -> Answer {
+pub(crate) fn send(address: SocketAddr, head: &str, body: &[u8]) -> Answer {
     let mut stream = TcpStream::connect(address).expect("a connection");
     stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
     stream.write_all(head.as_bytes()).expect("a head sent");
@@ -55,7 +51,7 @@ pub fn send(address: SocketAddr, head: &str, body: &[u8]) -> Answer {
     read_answer(stream)
 }
 
-pub fn read_answer(mut stream: TcpStream) -> Answer {
+pub(crate) fn read_answer(mut stream: TcpStream) -> Answer {
     let mut bytes = Vec::new();
     let _ = stream.read_to_end(&mut bytes);
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("an answer");
