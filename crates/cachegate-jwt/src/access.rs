@@ -1,6 +1,8 @@
 //! The access tokens that a gate issues: RFC 9068, with RFC 9396 authorization details for the restrictions.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use cachegate_types::{
@@ -9,7 +11,7 @@ use cachegate_types::{
 };
 
 use crate::claims::{Registered, text};
-use crate::json::{self, Object, Value};
+use crate::json::{self, Array, Object, Value};
 use crate::jws::{Parts, UnverifiedHeader, payload_object};
 use crate::{ClaimsCheck, IssueError, JwsError, KeyId, Part, SigningKey, VerifyingKey, base64url};
 
@@ -302,76 +304,101 @@ fn read_ancestors(value: Value<'_>) -> Result<Vec<TokenId>, JwsError> {
     Ok(ancestors)
 }
 
-fn read_detail<'a>(value: Value<'a>) -> Result<AuthorizationDetail, JwsError> {
-    let (ill_typed, wrong) = (JwsError::ClaimIllTyped { claim: DETAILS }, out_of_range(DETAILS));
-    let Value::Object(detail) = value else { return Err(ill_typed) };
-    let member = |name| match detail.get(name) {
-        Some(Value::Text(text)) => Ok(text.to_cow()),
-        Some(_) => Err(ill_typed.clone()),
-        None => Err(wrong.clone()),
-    };
-    let list = |name| match detail.get(name) {
-        Some(Value::Array(list)) => Ok(list),
-        Some(_) => Err(ill_typed.clone()),
-        None => Err(wrong.clone()),
-    };
-    let texts = |value: Value<'a>| value.as_text().map(json::Text::to_cow).ok_or_else(|| ill_typed.clone());
-    let only = |members: &[&str]| {
-        let known = |name: json::Text<'_>| name.is("type") || members.iter().any(|member| name.is(member));
-        if detail.members().all(|(name, _)| known(name)) {
-            Ok(())
-        } else {
-            Err(JwsError::UnknownAuthorizationDetail)
-        }
-    };
-    let restriction = match &*member("type")? {
+/// The members that details have, in whatever type.
+#[derive(Default)]
+struct Detail<'a> {
+    typ: Option<Value<'a>>,
+    actions: Option<Value<'a>>,
+    identifier: Option<Value<'a>>,
+    identifiers: Option<Value<'a>>,
+    workspace: Option<Value<'a>>,
+    requirement: Option<Value<'a>>,
+    until: Option<Value<'a>>,
+}
+
+fn read_detail(value: Value<'_>) -> Result<AuthorizationDetail, JwsError> {
+    let Value::Object(object) = value else { return Err(JwsError::ClaimIllTyped { claim: DETAILS }) };
+    let mut found = Detail::default();
+    for (name, value) in object.members() {
+        let slot = match &*name.to_cow() {
+            "type" => &mut found.typ,
+            "actions" => &mut found.actions,
+            "identifier" => &mut found.identifier,
+            "identifiers" => &mut found.identifiers,
+            "workspace" => &mut found.workspace,
+            "requirement" => &mut found.requirement,
+            "until" => &mut found.until,
+            _ => return Err(JwsError::UnknownAuthorizationDetail),
+        };
+        *slot = Some(value);
+    }
+    let typ = detail_text(found.typ.take())?;
+    let restriction = match &*typ {
         "cachegate_actions" => {
-            only(&["actions"])?;
             let mut actions = ActionSet::EMPTY;
-            for action in list("actions")?.elements() {
-                let action: Action = texts(action)?.parse().map_err(|_| wrong.clone())?;
-                actions = actions.union(ActionSet::of(&[action]));
+            for action in detail_list(found.actions.take())?.elements() {
+                actions = actions.union(ActionSet::of(&[detail_parsed::<Action>(Some(action))?]));
             }
             Restriction::Actions(actions)
         }
         "cachegate_organization" => {
-            only(&["identifier"])?;
-            let organization: OrganizationId = member("identifier")?.parse().map_err(|_| wrong.clone())?;
+            let organization: OrganizationId = detail_parsed(found.identifier.take())?;
             Restriction::Organization(organization)
         }
         "cachegate_workspaces" => {
-            only(&["identifiers"])?;
-            let workspaces = list("identifiers")?
-                .elements()
-                .map(|element| texts(element)?.parse::<WorkspaceId>().map_err(|_| wrong.clone()));
+            let workspaces = detail_list(found.identifiers.take())?.elements();
+            let workspaces = workspaces.map(|element| detail_parsed::<WorkspaceId>(Some(element)));
             Restriction::Workspaces(workspaces.collect::<Result<_, _>>()?)
         }
         "cachegate_releases" => {
-            only(&["workspace", "requirement"])?;
-            let workspace: WorkspaceId = member("workspace")?.parse().map_err(|_| wrong.clone())?;
-            let requirement: VersionRequirement =
-                member("requirement")?.parse().map_err(|_| wrong.clone())?;
+            let workspace: WorkspaceId = detail_parsed(found.workspace.take())?;
+            let requirement: VersionRequirement = detail_parsed(found.requirement.take())?;
             Restriction::Releases { workspace, requirement }
         }
         "cachegate_closure" => {
-            only(&["workspace", "identifier"])?;
-            let workspace: WorkspaceId = member("workspace")?.parse().map_err(|_| wrong.clone())?;
-            let closure: ClosureId = member("identifier")?.parse().map_err(|_| wrong.clone())?;
+            let workspace: WorkspaceId = detail_parsed(found.workspace.take())?;
+            let closure: ClosureId = detail_parsed(found.identifier.take())?;
             Restriction::Closure { workspace, closure }
         }
-        "cachegate_until" => {
-            only(&["until"])?;
-            match detail.get("until") {
-                Some(Value::Integer(seconds)) => {
-                    Restriction::Until(Timestamp::from_unix_seconds(seconds).map_err(|_| wrong.clone())?)
-                }
-                Some(_) => return Err(ill_typed),
-                None => return Err(wrong),
+        "cachegate_until" => match found.until.take() {
+            Some(Value::Integer(seconds)) => {
+                Restriction::Until(Timestamp::from_unix_seconds(seconds).map_err(|_| out_of_range(DETAILS))?)
             }
-        }
+            Some(_) => return Err(JwsError::ClaimIllTyped { claim: DETAILS }),
+            None => return Err(out_of_range(DETAILS)),
+        },
         _ => return Err(JwsError::UnknownAuthorizationDetail),
     };
-    Ok(restriction.into())
+    // Whatever was not taken belongs to another type, or to a meaning that is not known.
+    match found {
+        Detail {
+            typ: None,
+            actions: None,
+            identifier: None,
+            identifiers: None,
+            workspace: None,
+            requirement: None,
+            until: None,
+        } => Ok(restriction.into()),
+        _ => Err(JwsError::UnknownAuthorizationDetail),
+    }
+}
+
+fn detail_text(value: Option<Value<'_>>) -> Result<Cow<'_, str>, JwsError> {
+    let value = value.ok_or(out_of_range(DETAILS))?;
+    value.as_text().map(json::Text::to_cow).ok_or(JwsError::ClaimIllTyped { claim: DETAILS })
+}
+
+fn detail_list(value: Option<Value<'_>>) -> Result<Array<'_>, JwsError> {
+    match value {
+        Some(Value::Array(list)) => Ok(list),
+        Some(_) => Err(JwsError::ClaimIllTyped { claim: DETAILS }),
+        None => Err(out_of_range(DETAILS)),
+    }
+}
+
+fn detail_parsed<T: FromStr>(value: Option<Value<'_>>) -> Result<T, JwsError> {
+    detail_text(value)?.parse().map_err(|_| out_of_range(DETAILS))
 }
 
 // Writing to a `String` does not fail.
@@ -472,7 +499,7 @@ fn is_one_line(text: &str) -> bool {
 }
 
 /// The name of a key of ours, where a caller has one as text.
-impl std::str::FromStr for KeyId {
+impl FromStr for KeyId {
     type Err = crate::KeyError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {

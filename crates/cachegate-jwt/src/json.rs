@@ -74,8 +74,15 @@ pub(crate) fn object(bytes: &[u8], limits: Limits) -> Result<Object<'_>, JsonErr
 #[derive(Clone, Copy, Default)]
 struct Open {
     hash: u32,
-    start: usize,
-    end: usize,
+    start: u32,
+    end: u32,
+}
+
+impl Open {
+    fn name(self, text: &str) -> Text<'_> {
+        let at = |position: u32| usize::try_from(position).unwrap_or(usize::MAX);
+        Text { raw: text.get(at(self.start)..at(self.end)).unwrap_or_default() }
+    }
 }
 
 struct Checker<'a> {
@@ -179,14 +186,17 @@ impl Checker<'_> {
         let hash = name.hash();
         for open in self.open.get(first..self.opened).unwrap_or_default() {
             if open.hash == hash {
-                let other = Text { raw: self.text.get(open.start..open.end).unwrap_or_default() };
-                if other.same_as(name) {
+                if open.name(self.text).same_as(name) {
                     return Err(JsonError::Duplicate { position });
                 }
             }
         }
         match self.open.get_mut(self.opened) {
-            Some(open) => *open = Open { hash, start, end },
+            Some(open) => {
+                // Documents are far below 4 GiB: the callers limit them.
+                let place = |position| u32::try_from(position).map_err(|_| JsonError::TooLarge { position });
+                *open = Open { hash, start: place(start)?, end: place(end)? };
+            }
             None => return Err(JsonError::TooLarge { position }),
         }
         self.opened += 1;
@@ -224,13 +234,15 @@ impl Checker<'_> {
         self.expect(b'"')?;
         let start = self.at;
         loop {
+            let rest = self.bytes.get(self.at..).unwrap_or_default();
+            let plain = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0x00..=0x1F));
+            self.at += plain.unwrap_or(rest.len());
             match self.peek() {
                 Some(b'"') => break,
                 Some(b'\\') => self.escape()?,
                 // A NUL is told apart, so that its refusal has one name however it is written.
                 Some(0) => return Err(JsonError::Encoding { position: self.at }),
-                Some(0x01..=0x1F) | None => return self.syntax(),
-                Some(_) => self.at += 1,
+                _ => return self.syntax(),
             }
         }
         let end = self.at;
@@ -469,7 +481,9 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn separators(&mut self) {
-        self.rest = self.rest.trim_start_matches([' ', '\t', '\n', '\r', ',', ':']);
+        let separates = |byte: u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b',' | b':');
+        let length = self.rest.bytes().position(|byte| !separates(byte)).unwrap_or(self.rest.len());
+        self.take(length);
     }
 
     fn take(&mut self, length: usize) -> &'a str {
@@ -515,14 +529,16 @@ impl<'a> Walk<'a> {
 
 /// The length of the string that `bytes` begin with, quotation marks included.
 fn string_length(bytes: &[u8]) -> usize {
-    let mut escaped = true;
-    for (index, byte) in bytes.iter().enumerate() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'"' => return index + 1,
-            _ => {}
+    let mut at = 1;
+    while let Some(rest) = bytes.get(at..)
+        && let Some(plain) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))
+    {
+        at += plain;
+        if bytes.get(at) == Some(&b'"') {
+            return at + 1;
         }
+        // A backslash and what it escapes.
+        at += 2;
     }
     bytes.len()
 }
@@ -530,21 +546,23 @@ fn string_length(bytes: &[u8]) -> usize {
 /// The length of the object or array that `bytes` begin with, brackets included.
 fn container_length(bytes: &[u8]) -> usize {
     let (mut depth, mut at) = (0_usize, 0);
-    while let Some(byte) = bytes.get(at) {
-        match byte {
-            b'"' => at += string_length(bytes.get(at..).unwrap_or_default()),
-            b'{' | b'[' => {
+    while let Some(rest) = bytes.get(at..)
+        && let Some(plain) = rest.iter().position(|byte| matches!(byte, b'"' | b'{' | b'[' | b'}' | b']'))
+    {
+        at += plain;
+        match bytes.get(at) {
+            Some(b'"') => at += string_length(bytes.get(at..).unwrap_or_default()),
+            Some(b'{' | b'[') => {
                 depth += 1;
                 at += 1;
             }
-            b'}' | b']' => {
+            _ => {
                 depth = depth.saturating_sub(1);
                 at += 1;
                 if depth == 0 {
                     return at;
                 }
             }
-            _ => at += 1,
         }
     }
     bytes.len()
