@@ -3,6 +3,8 @@
 pub mod acts;
 mod audit;
 pub mod codec;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 mod memory;
 mod record;

@@ -1,0 +1,65 @@
+//! The in-memory back-end obeys every rule.
+
+#![cfg(feature = "conformance")]
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use cachegate_storage::conformance::{
+    CASES, PERSISTENT_CASES, failures, random_operations, run_against_model,
+};
+use cachegate_storage::{MemoryStorage, Storage};
+use cachegate_types::Epoch;
+use futures_executor::block_on;
+
+fn fresh() -> Arc<dyn Storage> {
+    Arc::new(MemoryStorage::new(Epoch(7)))
+}
+
+#[test]
+fn memory_obeys_every_rule() {
+    let failed = failures(&fresh);
+    assert!(failed.is_empty(), "{} of {} cases fail: {failed:#?}", failed.len(), CASES.len());
+    assert!(CASES.len() >= 60, "the suite shrank to {} cases", CASES.len());
+}
+
+/// Sequences by default; `CACHEGATE_MODEL_SEQUENCES` asks for more.
+const SEQUENCES: u64 = 10_000;
+const LENGTH: usize = 60;
+
+#[test]
+fn memory_answers_as_the_model_does() {
+    let asked = std::env::var("CACHEGATE_MODEL_SEQUENCES").ok().and_then(|text| text.parse().ok());
+    let sequences: u64 = asked.unwrap_or(SEQUENCES);
+    let began = Instant::now();
+    for seed in 0..sequences {
+        let operations = random_operations(seed, LENGTH);
+        let outcome = block_on(run_against_model(&*fresh(), &operations));
+        assert_eq!(outcome, Ok(()), "seed {seed}: {operations:#?}");
+    }
+    println!("{sequences} sequences of {LENGTH} operations agree, in {:?}", began.elapsed());
+}
+
+#[test]
+fn the_same_seed_gives_the_same_operations() {
+    assert_eq!(random_operations(5, 200), random_operations(5, 200));
+    assert_ne!(random_operations(5, 200), random_operations(6, 200));
+    assert_eq!(random_operations(5, 3).len(), 3);
+}
+
+/// A store that is merely handed around has outlived nothing, but holds what the cases look for.
+#[test]
+fn the_persistent_cases_pass_where_everything_is_kept() {
+    for (name, case) in PERSISTENT_CASES {
+        let kept = fresh();
+        let open = || Arc::clone(&kept);
+        assert_eq!(block_on(case(&open)), Ok(()), "{name}");
+    }
+}
+
+#[test]
+fn every_persistent_case_fails_where_nothing_is_kept() {
+    for (name, case) in PERSISTENT_CASES {
+        assert!(block_on(case(&fresh)).is_err(), "{name} passes over a store that forgets");
+    }
+}
