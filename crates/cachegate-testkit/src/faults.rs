@@ -1,9 +1,7 @@
 //! A storage that fails on demand, and counts what it is asked.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use cachegate_policy::{Listed, WorkspaceSettings};
@@ -20,11 +18,16 @@ use cachegate_types::{
 };
 
 /// What a [`FaultyStorage`] does wrong at present.
-#[derive(Debug, Default)]
 pub struct Faults {
+    inner: RwLock<Arc<dyn Storage>>,
     cut: AtomicBool,
+    // Calls that still pass; negative: all.
+    passing: AtomicI64,
+    panics: AtomicBool,
+    lagging: AtomicBool,
     calls: AtomicU64,
     store_time: AtomicI64,
+    after_heartbeat: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 impl Faults {
@@ -33,9 +36,32 @@ impl Faults {
         self.cut.store(true, Ordering::SeqCst);
     }
 
-    /// Calls reach the storage again.
+    /// So many calls still pass, then every call fails as unavailable.
+    pub fn cut_after(&self, calls: u32) {
+        self.passing.store(i64::from(calls), Ordering::SeqCst);
+    }
+
+    /// Every call panics from now on.
+    pub fn panic(&self) {
+        self.panics.store(true, Ordering::SeqCst);
+    }
+
+    /// The feed gives no change from now on, though the newest revision is told truly: a replica that lags.
+    pub fn lag(&self) {
+        self.lagging.store(true, Ordering::SeqCst);
+    }
+
+    /// Calls reach the storage again, and are answered as it answers.
     pub fn mend(&self) {
         self.cut.store(false, Ordering::SeqCst);
+        self.passing.store(-1, Ordering::SeqCst);
+        self.panics.store(false, Ordering::SeqCst);
+        self.lagging.store(false, Ordering::SeqCst);
+    }
+
+    /// Another storage answers from now on: a restore, or a failover.
+    pub fn replace(&self, storage: Arc<dyn Storage>) {
+        *self.inner.write().unwrap_or_else(PoisonError::into_inner) = storage;
     }
 
     /// The storage's own clock shows this from now on.
@@ -43,32 +69,61 @@ impl Faults {
         self.store_time.store(time.as_unix_seconds(), Ordering::SeqCst);
     }
 
+    /// Runs this once, after the next heartbeat has been read and before it is answered: what happens between a
+    /// question and its answer.
+    pub fn after_next_heartbeat(&self, run: impl FnOnce() + Send + 'static) {
+        *self.after_heartbeat.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(run));
+    }
+
     /// How many calls were made so far.
     pub fn calls(&self) -> u64 {
         self.calls.load(Ordering::SeqCst)
+    }
+
+    fn reach(&self) -> Result<Arc<dyn Storage>, StoreError> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        assert!(!self.panics.load(Ordering::SeqCst), "the test makes the storage panic");
+        let passes = match self.passing.load(Ordering::SeqCst) {
+            0 => false,
+            left if left < 0 => true,
+            _ => self.passing.fetch_sub(1, Ordering::SeqCst) > 0,
+        };
+        if self.cut.load(Ordering::SeqCst) || !passes {
+            return Err(StoreError::Unavailable { detail: "cut off by the test".to_owned() });
+        }
+        Ok(Arc::clone(&*self.inner.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+impl std::fmt::Debug for Faults {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Faults").field("cut", &self.cut).field("calls", &self.calls).finish_non_exhaustive()
     }
 }
 
 /// Passes every call on, unless its [`Faults`] say otherwise.
 pub struct FaultyStorage {
-    inner: Arc<dyn Storage>,
     faults: Arc<Faults>,
 }
 
 impl FaultyStorage {
     /// A storage over `inner`, and the switch of its faults.
     pub fn new(inner: Arc<dyn Storage>) -> (Self, Arc<Faults>) {
-        let faults = Arc::new(Faults::default());
-        (Self { inner, faults: Arc::clone(&faults) }, faults)
+        let faults = Arc::new(Faults {
+            inner: RwLock::new(inner),
+            cut: AtomicBool::new(false),
+            passing: AtomicI64::new(-1),
+            panics: AtomicBool::new(false),
+            lagging: AtomicBool::new(false),
+            calls: AtomicU64::new(0),
+            store_time: AtomicI64::new(0),
+            after_heartbeat: Mutex::new(None),
+        });
+        (Self { faults: Arc::clone(&faults) }, faults)
     }
 
-    fn reach(&self) -> Result<&dyn Storage, StoreError> {
-        self.faults.calls.fetch_add(1, Ordering::SeqCst);
-        if self.faults.cut.load(Ordering::SeqCst) {
-            Err(StoreError::Unavailable { detail: "cut off by the test".to_owned() })
-        } else {
-            Ok(&*self.inner)
-        }
+    fn reach(&self) -> Result<Arc<dyn Storage>, StoreError> {
+        self.faults.reach()
     }
 }
 
@@ -94,16 +149,20 @@ impl Revisions for FaultyStorage {
     async fn heartbeat(&self) -> Result<Heartbeat, StoreError> {
         let heartbeat = self.reach()?.heartbeat().await?;
         let set = self.faults.store_time.load(Ordering::SeqCst);
+        let run = self.faults.after_heartbeat.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(run) = run {
+            run();
+        }
         let store_time = Timestamp::from_unix_seconds(set).ok().filter(|_| set != 0).or(heartbeat.store_time);
         Ok(Heartbeat { store_time, ..heartbeat })
     }
 
     async fn changes_after(&self, after: Revision, limit: usize) -> Result<Changes, StoreError> {
-        self.reach()?.changes_after(after, limit).await
-    }
-
-    fn changed(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        self.inner.changed()
+        let storage = self.reach()?;
+        if self.faults.lagging.load(Ordering::SeqCst) {
+            return Ok(Changes::After { changes: Vec::new(), upto: after, more: false });
+        }
+        storage.changes_after(after, limit).await
     }
 }
 

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cachegate::{
-    Authentication, Authority, Credential, DecisionEvent, DecisionSink, Degraded, Gate, Issued, MemoryVault,
-    NotRecorded, PersonalForm, Request, TokenSpec, Verdict,
+    Authentication, Authority, Credential, DecisionEvent, DecisionSink, Degraded, Gate, GateBuilder, Issued,
+    KeyVault, MemoryVault, NotRecorded, PersonalForm, Request, TokenSpec, Verdict,
 };
 use cachegate_storage::{MemoryStorage, Storage};
 use cachegate_types::{
@@ -44,6 +44,8 @@ pub struct Scene {
     pub gate: Gate,
     /// The storage that it asks.
     pub storage: Arc<dyn Storage>,
+    /// The vault that keeps its keys.
+    pub vault: Arc<dyn KeyVault>,
     /// What the storage does wrong.
     pub faults: Arc<Faults>,
     /// The gate's monotonic clock.
@@ -79,14 +81,19 @@ impl Scene {
 
     /// A scene over this storage, which must be empty.
     pub async fn over(storage: Arc<dyn Storage>, degraded: Degraded) -> Self {
+        Self::set(storage, |builder| builder.degraded(degraded)).await
+    }
+
+    /// A scene over this storage, which must be empty, with a gate composed like this.
+    pub async fn set(storage: Arc<dyn Storage>, compose: impl FnOnce(GateBuilder) -> GateBuilder) -> Self {
         let (faulty, faults) = FaultyStorage::new(storage);
         let storage: Arc<dyn Storage> = Arc::new(faulty);
         let clock = Arc::new(ManualClock::default());
         let recorder = Arc::new(Recorder::default());
-        let gate = Gate::builder(Arc::clone(&storage), Arc::new(MemoryVault::default()))
+        let vault: Arc<dyn KeyVault> = Arc::new(MemoryVault::default());
+        let gate = compose(Gate::builder(Arc::clone(&storage), Arc::clone(&vault)))
             .clock(clock.clone())
             .sink(recorder.clone())
-            .degraded(degraded)
             .build(NOW.into())
             .await
             .expect("a gate");
@@ -102,6 +109,7 @@ impl Scene {
         Self {
             gate,
             storage,
+            vault,
             faults,
             clock,
             recorder,
@@ -110,6 +118,18 @@ impl Scene {
             owner: first.owner,
             administrator: first.administrator.expect("an administrator").token,
         }
+    }
+
+    /// Another node: a second gate over the same storage and vault, with faults and a clock of its own.
+    pub async fn other_node(&self) -> (Gate, Arc<Faults>, Arc<ManualClock>) {
+        let (faulty, faults) = FaultyStorage::new(Arc::clone(&self.storage));
+        let clock = Arc::new(ManualClock::default());
+        let gate = Gate::builder(Arc::new(faulty), Arc::clone(&self.vault))
+            .clock(clock.clone())
+            .build(NOW.into())
+            .await
+            .expect("a gate");
+        (gate, faults, clock)
     }
 
     /// The administrator, authenticated.
@@ -162,9 +182,35 @@ impl Scene {
         key: &str,
         now: Timestamp,
     ) -> Verdict {
+        self.ask_gate(&self.gate, token, action, key, now).await
+    }
+
+    /// The same, of another gate.
+    pub async fn ask_gate(
+        &self,
+        gate: &Gate,
+        token: Option<&SecretText>,
+        action: Action,
+        key: &str,
+        now: Timestamp,
+    ) -> Verdict {
+        let credential =
+            token.map(|token| Credential::parse(token.expose_secret(), gate.brand()).expect("a credential"));
+        let resource = Resource::entry(self.workspace, EntryKey::new(key.as_bytes()).expect("a key"));
+        gate.check(credential.as_ref(), &Request::new(action, &resource), now).await
+    }
+
+    /// The answer that needs no waiting, if there is one.
+    pub fn ask_held(
+        &self,
+        token: Option<&SecretText>,
+        action: Action,
+        key: &str,
+        now: Timestamp,
+    ) -> Option<Verdict> {
         let credential = token
             .map(|token| Credential::parse(token.expose_secret(), self.gate.brand()).expect("a credential"));
         let resource = Resource::entry(self.workspace, EntryKey::new(key.as_bytes()).expect("a key"));
-        self.gate.check(credential.as_ref(), &Request::new(action, &resource), now).await
+        self.gate.check_held(credential.as_ref(), &Request::new(action, &resource), now)
     }
 }
