@@ -1,16 +1,19 @@
 //! From a parsed credential to who it is.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 use arc_swap::ArcSwapOption;
 use cachegate_jwt::{AccessClaims, JwsError, verify_access_token};
 use cachegate_storage::{TokenForm, TokenKind, TokenRecord};
 use cachegate_token::{Credential, OpaqueKind, OpaqueToken};
-use cachegate_types::{Principal, Timestamp, WorkspaceId};
+use cachegate_types::{Principal, Timestamp, TokenId, WorkspaceId};
 
 use crate::established::{Authentication, Method, Session};
-use crate::gate::Inner;
+use crate::gate::{Inner, Reuse};
 use crate::held::Globals;
+use crate::manage::Authority;
+use crate::usage::noted;
 use crate::{NotAuthenticated, Unavailable};
 
 /// Why nobody was established.
@@ -40,22 +43,37 @@ impl Inner {
         let Some(credential) = credential else { return Ok(Arc::clone(&self.anonymous)) };
         let digest = credential.cache_digest(&self.verifier);
         let generation = self.held.generation();
-        if let Some(session) = self.sessions.get(&digest) {
-            if session.is_expired(now) {
-                return Err(expired(&session, now).into());
+        let former = self.sessions.get(&digest);
+        if let Some(session) = &former
+            && session.generation == generation
+            && !session.is_expired(now)
+        {
+            return Ok(Arc::clone(session));
+        }
+        // The secret or the signature that was right once still is; whether the token lives is asked again.
+        let known = former.as_deref().and_then(|session| {
+            let record = session.record.as_ref()?;
+            Some((record.id, session.method, session.named_workspace, Some(Arc::clone(&session.noted))))
+        });
+        let (id, method, named, noted) = match known {
+            Some(known) => known,
+            None => {
+                let (id, method, named) = self.verify(credential, now).await?;
+                (id, method, named, None)
             }
-            if session.generation == generation {
-                return Ok(session);
+        };
+        match self.establish(id, method, named, noted, generation, now).await {
+            Ok(session) => {
+                self.sessions.insert(digest, Arc::clone(&session));
+                Ok(session)
             }
-            // The signature or the secret was right and still is; whether the token lives is asked again.
-            if let Some(record) = &session.record {
-                let named = session.named_workspace;
-                let method = session.method;
-                return self.remember(digest, record.id, method, named, generation, now).await;
+            Err(error) => {
+                if let AuthenticateError::NotAuthenticated(NotAuthenticated::Superseded { .. }) = error {
+                    self.reused(id, now).await;
+                }
+                Err(error)
             }
         }
-        let (id, method, named) = self.verify(credential, now).await?;
-        self.remember(digest, id, method, named, generation, now).await
     }
 
     /// The session that is remembered for this credential, if it still holds without asking the store.
@@ -75,7 +93,7 @@ impl Inner {
         &self,
         credential: &Credential<'_>,
         now: Timestamp,
-    ) -> Result<(cachegate_types::TokenId, Method, Option<WorkspaceId>), AuthenticateError> {
+    ) -> Result<(TokenId, Method, Option<WorkspaceId>), AuthenticateError> {
         match credential {
             Credential::Opaque(token) => {
                 self.verify_opaque(token).await?;
@@ -120,19 +138,21 @@ impl Inner {
                 },
             )?;
         // The row decides, and it must be there: the claims only name it.
-        match self.held.token(claims.token_id).await?.as_deref().map(|record| &record.form) {
-            Some(TokenForm::Jwt { .. }) => Ok(claims),
-            Some(TokenForm::Opaque(_)) | None => Err(NotAuthenticated::Unknown.into()),
-        }
+        let record = self.held.token(claims.token_id).await?.ok_or(NotAuthenticated::Unknown)?;
+        let is_its_row = matches!(record.form, TokenForm::Jwt { .. })
+            && claims.kind.as_deref() == Some(record.kind.as_str())
+            && claims.issued_at == record.issued_at
+            && Some(claims.expires_at) == record.expires_at;
+        if is_its_row { Ok(claims) } else { Err(NotAuthenticated::Unknown.into()) }
     }
 
-    /// Asks whether the token and all its ancestors live, and remembers the answer under `generation`.
-    async fn remember(
+    /// Asks whether the token and all its ancestors live; the answer counts for `generation`.
+    async fn establish(
         &self,
-        digest: [u8; 32],
-        id: cachegate_types::TokenId,
+        id: TokenId,
         method: Method,
         named_workspace: Option<WorkspaceId>,
+        noted_before: Option<Arc<AtomicI64>>,
         generation: u64,
         now: Timestamp,
     ) -> Result<Arc<Session>, AuthenticateError> {
@@ -141,38 +161,69 @@ impl Inner {
             // A refresh token renews a session; it is no credential for anything else.
             return Err(NotAuthenticated::Refused { code: "wrong_token_kind" }.into());
         }
-        let until = self.alive_until(&record, now).await?;
-        let session = Arc::new(Session {
+        let Life { until, rooted_at } = self.life(&record, now).await?;
+        Ok(Arc::new(Session {
             principal: record.owner.clone(),
             method,
             until,
             named_workspace,
+            gate: self.verifier,
+            rooted_at,
+            noted: noted_before.unwrap_or_else(|| Arc::new(noted(record.last_used))),
             generation,
             record: Some(record),
             rights: ArcSwapOption::empty(),
-        });
-        self.sessions.insert(digest, Arc::clone(&session));
-        Ok(session)
+        }))
     }
 
     /// Until when the token and every ancestor live, if all do now.
-    pub(crate) async fn alive_until(
-        &self,
-        record: &TokenRecord,
-        now: Timestamp,
-    ) -> Result<Option<Timestamp>, AuthenticateError> {
+    pub(crate) async fn life(&self, record: &TokenRecord, now: Timestamp) -> Result<Life, AuthenticateError> {
         let globals = self.held.globals().await?;
         let mut until = alive(record, &globals, now)?;
+        let mut rooted_at = record.issued_at;
         for ancestor in &record.ancestors {
             // An ancestor that is gone from the store cannot vouch for anything.
             let ancestor = self.held.token(*ancestor).await?.ok_or(NotAuthenticated::Revoked)?;
             let ancestor_until = alive(&ancestor, &globals, now)?;
-            until = match (until, ancestor_until) {
-                (Some(a), Some(b)) => Some(a.min(b)),
-                (a, b) => a.or(b),
-            };
+            until = sooner(until, ancestor_until);
+            rooted_at = rooted_at.min(ancestor.issued_at);
         }
-        Ok(until)
+        Ok(Life { until, rooted_at })
+    }
+
+    /// The alarm of a rotated token that is shown after its overlap: either somebody forgot it, or a thief and its
+    /// holder both have a token of this line. It is refused either way.
+    async fn reused(&self, id: TokenId, now: Timestamp) {
+        let Ok(Some(record)) = self.held.token(id).await else { return };
+        // An ancestor's overlap that ended is no alarm.
+        if record.superseded.is_none_or(|superseded| now < superseded.overlap_until) {
+            return;
+        }
+        if let Some(sink) = &self.sink {
+            // The refusal itself is told of apart from this; a sink that cannot take it changes nothing here.
+            let _ = sink.record(crate::sink::reuse_alarm(&record, now));
+        }
+        match self.reuse {
+            Reuse::Warn => {}
+            Reuse::LockFamily => {
+                let reason = "a rotated token was used after its overlap".parse().unwrap_or_default();
+                // What the store does not take now is tried again with the next use.
+                let _ = self.revoke_family(&Authority::Operator, &record, reason, now).await;
+            }
+        }
+    }
+}
+
+/// How long a token lives, and since when its line does.
+pub(crate) struct Life {
+    pub(crate) until: Option<Timestamp>,
+    pub(crate) rooted_at: Timestamp,
+}
+
+fn sooner(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
     }
 }
 
@@ -184,22 +235,24 @@ fn alive(
     if record.revoked.is_some() || globals.revocations.iter().any(|revocation| revocation.takes(record)) {
         return Err(NotAuthenticated::Revoked);
     }
+    let mut until = record.expires_at;
     if let TokenForm::Jwt { key } = &record.form {
         let held = globals.keys.iter().find(|held| held.id == *key);
         let revoked = held.is_none_or(|held| held.revoked.is_some());
-        let retired = held.and_then(|held| held.verifies_until).filter(|until| now >= *until);
+        let verifies_until = held.and_then(|held| held.verifies_until);
+        let retired = verifies_until.filter(|until| now >= *until);
+        until = sooner(until, verifies_until);
         match (revoked, retired) {
             (true, _) => return Err(NotAuthenticated::Revoked),
             (false, Some(at)) => return Err(NotAuthenticated::Expired { at }),
             (false, None) => {}
         }
     }
-    let mut until = record.expires_at;
     if let Some(superseded) = &record.superseded {
         if now >= superseded.overlap_until {
             return Err(NotAuthenticated::Superseded { at: superseded.overlap_until });
         }
-        until = Some(until.map_or(superseded.overlap_until, |until| until.min(superseded.overlap_until)));
+        until = sooner(until, Some(superseded.overlap_until));
     }
     match record.expires_at {
         Some(at) if now >= at => Err(NotAuthenticated::Expired { at }),
@@ -207,24 +260,17 @@ fn alive(
     }
 }
 
-fn expired(session: &Session, now: Timestamp) -> NotAuthenticated {
-    let superseded = session.record.as_ref().and_then(|record| record.superseded);
-    match superseded {
-        Some(superseded) if now >= superseded.overlap_until => {
-            NotAuthenticated::Superseded { at: superseded.overlap_until }
-        }
-        Some(_) | None => NotAuthenticated::Expired { at: session.until.unwrap_or(now) },
-    }
-}
-
 /// What nobody shows: the anonymous session.
-pub(crate) fn anonymous() -> Arc<Session> {
+pub(crate) fn anonymous(gate: [u8; 16]) -> Arc<Session> {
     Arc::new(Session {
         principal: Principal::Anonymous,
         method: Method::NoCredential,
         record: None,
         until: None,
         named_workspace: None,
+        gate,
+        rooted_at: Timestamp::MIN,
+        noted: Arc::new(noted(None)),
         generation: 0,
         rights: ArcSwapOption::empty(),
     })

@@ -1,6 +1,7 @@
 //! Who a request comes from, once that is established.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 use arc_swap::ArcSwapOption;
 use cachegate_policy::Rights;
@@ -75,6 +76,12 @@ pub(crate) struct Session {
     pub(crate) record: Option<Arc<TokenRecord>>,
     pub(crate) until: Option<Timestamp>,
     pub(crate) named_workspace: Option<WorkspaceId>,
+    /// The gate that established it. Another one's generations mean nothing to this one.
+    pub(crate) gate: [u8; 16],
+    /// When the first token of its line was issued: its own moment, or its eldest ancestor's.
+    pub(crate) rooted_at: Timestamp,
+    /// The hour of its last use that was noted; shared with what was remembered of the credential before.
+    pub(crate) noted: Arc<AtomicI64>,
     /// The generation of held facts under which the record and its ancestors were last found alive.
     pub(crate) generation: u64,
     /// The rights in the place that was asked about last.

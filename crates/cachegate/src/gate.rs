@@ -8,16 +8,20 @@ use cachegate_jwt::ClaimsCheck;
 use cachegate_policy::{Decision, Membership, Place, Question, Rights, Standing, Workspace, decide};
 use cachegate_storage::{MembershipRecord, Storage, StoreError, WorkspaceRecord};
 use cachegate_token::{Brand, Credential, Digester};
-use cachegate_types::{OrganizationId, Principal, Resource, Revision, Timestamp, TokenId, WorkspaceId};
+use cachegate_types::{
+    EntryKey, OrganizationId, Principal, Resource, Restriction, Revision, Timestamp, TokenId, WorkspaceId,
+};
 use quick_cache::sync::Cache;
 use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::authenticate::{self, AuthenticateError};
 use crate::established::{Authentication, HeldRights, PlaceId, Session};
+use crate::guard::{guarded, guarded_now};
 use crate::held::{Globals, Held};
 use crate::keys::KeyRing;
 use crate::sink::{DecisionEvent, DecisionSink, NotRecorded};
-use crate::verdict::{Allowed, Denied, Request, Unavailable, Verdict};
+use crate::usage::Uses;
+use crate::verdict::{Allowed, Denied, NotAuthenticated, Request, Unavailable, Verdict};
 use crate::{Clock, KeyVault, MonotonicClock, VaultError};
 
 /// A clock further from the store's than this refuses.
@@ -35,6 +39,17 @@ pub enum Degraded {
         /// For how long.
         within: Duration,
     },
+}
+
+/// What becomes of the line of a rotated token that is shown after its overlap has ended. The token itself is
+/// refused either way, and the sink is told with the code `rotated_token_reused`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Reuse {
+    /// Nothing more: a forgotten job does not stop the others.
+    #[default]
+    Warn,
+    /// Every token of the line is revoked, the successor included: a thief and the holder cannot be told apart.
+    LockFamily,
 }
 
 /// Answers *may this credential do this, to this, now, and why?* Cheap to clone; all clones are one gate.
@@ -56,6 +71,8 @@ pub(crate) struct Inner {
     pub(crate) sessions: Cache<[u8; 32], Arc<Session>>,
     pub(crate) anonymous: Arc<Session>,
     pub(crate) degraded: Degraded,
+    pub(crate) reuse: Reuse,
+    pub(crate) uses: Uses,
     pub(crate) sink: Option<Arc<dyn DecisionSink>>,
     pub(crate) randomness: SystemRandom,
 }
@@ -70,6 +87,7 @@ pub struct GateBuilder {
     digester: Digester,
     capacity: usize,
     degraded: Degraded,
+    reuse: Reuse,
     sink: Option<Arc<dyn DecisionSink>>,
 }
 
@@ -151,6 +169,13 @@ impl GateBuilder {
         self
     }
 
+    /// What becomes of the line of a rotated token that is shown after its overlap. Default: a warning.
+    #[must_use]
+    pub fn reuse(mut self, reuse: Reuse) -> Self {
+        self.reuse = reuse;
+        self
+    }
+
     /// Where decisions are told of. Default: nowhere.
     #[must_use]
     pub fn sink(mut self, sink: Arc<dyn DecisionSink>) -> Self {
@@ -185,8 +210,10 @@ impl GateBuilder {
             digester: self.digester,
             verifier,
             sessions: Cache::new(self.capacity),
-            anonymous: authenticate::anonymous(),
+            anonymous: authenticate::anonymous(verifier),
             degraded: self.degraded,
+            reuse: self.reuse,
+            uses: Uses::default(),
             sink: self.sink,
             randomness,
         };
@@ -208,6 +235,7 @@ impl Gate {
             digester: Digester::sha256(),
             capacity: 65_536,
             degraded: Degraded::default(),
+            reuse: Reuse::default(),
             sink: None,
         }
     }
@@ -228,17 +256,23 @@ impl Gate {
         credential: Option<&Credential<'_>>,
         now: Timestamp,
     ) -> Result<Authentication, AuthenticateError> {
-        self.inner.ensure_fresh(None, now).await?;
-        self.inner.session(credential, now).await.map(Authentication::new)
+        guarded(async {
+            self.inner.ensure_fresh(None, now).await?;
+            self.inner.session(credential, now).await.map(Authentication::new)
+        })
+        .await?
     }
 
     /// May whoever was authenticated do this now? Asks again whether the token still lives.
     pub async fn authorize(&self, who: &Authentication, request: &Request<'_>, now: Timestamp) -> Verdict {
-        let verdict = match self.inner.authorize(&who.session, request, now).await {
-            Ok(verdict) => verdict,
-            Err(error) => refuse(error),
+        let work = async {
+            let verdict = match self.inner.authorize(&who.session, request, now).await {
+                Ok(verdict) => verdict,
+                Err(error) => refuse(error),
+            };
+            self.inner.tell(verdict, Some(&who.session), request, now)
         };
-        self.inner.tell(verdict, Some(&who.session), request, now)
+        guarded(work).await.unwrap_or_else(Verdict::Unavailable)
     }
 
     /// Authenticates and authorizes in one call.
@@ -248,11 +282,14 @@ impl Gate {
         request: &Request<'_>,
         now: Timestamp,
     ) -> Verdict {
-        let (verdict, session) = match self.inner.check(credential, request, now).await {
-            Ok((verdict, session)) => (verdict, Some(session)),
-            Err(error) => (refuse(error), None),
+        let work = async {
+            let (verdict, session) = match self.inner.check(credential, request, now).await {
+                Ok((verdict, session)) => (verdict, Some(session)),
+                Err(error) => (refuse(error), None),
+            };
+            self.inner.tell(verdict, session.as_ref(), request, now)
         };
-        self.inner.tell(verdict, session.as_ref(), request, now)
+        guarded(work).await.unwrap_or_else(Verdict::Unavailable)
     }
 
     /// The same answer without waiting, when everything that it needs is held and fresh; `None` means: ask
@@ -264,9 +301,16 @@ impl Gate {
         now: Timestamp,
     ) -> Option<Verdict> {
         let inner = &*self.inner;
-        let session = inner.session_held(credential, now)?;
-        let verdict = inner.authorize_held(&session, request, now)?;
-        Some(inner.tell(verdict, Some(&session), request, now))
+        let work = || {
+            // The proof of freshness first: a session that was looked up before it could be older than it.
+            if !inner.is_proven(request.at_least, now) {
+                return None;
+            }
+            let session = inner.session_held(credential, now)?;
+            let verdict = inner.decide_held(&session, request, now)?;
+            Some(inner.tell(verdict, Some(&session), request, now))
+        };
+        guarded_now(work).unwrap_or_else(|fault| Some(Verdict::Unavailable(fault)))
     }
 
     /// Reads the feed up to the newest revision now, and tells which one is held.
@@ -321,18 +365,37 @@ impl Inner {
         at_least: Option<Revision>,
         now: Timestamp,
     ) -> Result<(), Unavailable> {
-        let included = |wanted: Revision| self.held.revision().is_some_and(|held| held.includes(wanted));
-        if !self.held.is_fresh() || !at_least.is_none_or(included) {
+        if !self.held.is_fresh() || !self.includes(at_least) {
             self.held.catch_up().await?;
         }
-        if let Some(wanted) = at_least.filter(|wanted| !included(*wanted)) {
+        if let Some(wanted) = at_least.filter(|wanted| !self.includes(Some(*wanted))) {
             return Err(Unavailable::Store { detail: format!("revision {wanted} is not there yet") });
         }
+        self.agree_on_time(now)
+    }
+
+    /// Asks the store for its newest revision, however fresh this node is: what a node merely remembers never
+    /// suffices to issue or to manage.
+    pub(crate) async fn ensure_newest(&self, now: Timestamp) -> Result<(), Unavailable> {
+        self.held.catch_up().await?;
+        self.agree_on_time(now)
+    }
+
+    fn agree_on_time(&self, now: Timestamp) -> Result<(), Unavailable> {
         let apart = self.held.skew(now);
         if apart > CLOCK_TOLERANCE {
             return Err(Unavailable::Clock { apart, limit: CLOCK_TOLERANCE });
         }
         Ok(())
+    }
+
+    fn includes(&self, at_least: Option<Revision>) -> bool {
+        at_least.is_none_or(|wanted| self.held.revision().is_some_and(|held| held.includes(wanted)))
+    }
+
+    /// What [`Inner::ensure_fresh`] ensures, where it needs no question to the store.
+    fn is_proven(&self, at_least: Option<Revision>, now: Timestamp) -> bool {
+        self.held.is_fresh() && self.includes(at_least) && self.agree_on_time(now).is_ok()
     }
 
     async fn check(
@@ -360,8 +423,8 @@ impl Inner {
         request: &Request<'_>,
         now: Timestamp,
     ) -> Option<(Verdict, Arc<Session>)> {
-        let Degraded::ServeReads { within } = self.degraded else { return None };
-        if request.action.changes_something() || request.at_least.is_some() || !self.held.is_within(within) {
+        let looks_only = !request.action.changes_something() && request.at_least.is_none();
+        if !looks_only || !self.serves_reads_still() || self.agree_on_time(now).is_err() {
             return None;
         }
         let session = self.session_held(credential, now)?;
@@ -372,6 +435,14 @@ impl Inner {
         Some((verdict, session))
     }
 
+    /// Whether the operator's chosen time of serving reads without the store is still running.
+    pub(crate) fn serves_reads_still(&self) -> bool {
+        match self.degraded {
+            Degraded::Refuse => false,
+            Degraded::ServeReads { within } => self.held.is_within(within),
+        }
+    }
+
     pub(crate) async fn authorize(
         &self,
         session: &Arc<Session>,
@@ -379,31 +450,26 @@ impl Inner {
         now: Timestamp,
     ) -> Result<Verdict, AuthenticateError> {
         self.ensure_fresh(request.at_least, now).await?;
-        if session.generation != self.held.generation()
-            && let Some(record) = &session.record
-        {
-            let record = self.held.token(record.id).await?.ok_or(crate::NotAuthenticated::Unknown)?;
-            self.alive_until(&record, now).await?;
-        } else if session.is_expired(now) {
-            return Err(crate::NotAuthenticated::Expired { at: session.until.unwrap_or(now) }.into());
-        }
+        self.still_alive(session, now).await?;
         Ok(self.decide(session, request, now).await?)
     }
 
-    fn authorize_held(
+    /// Whether what was authenticated, perhaps long ago, still counts. The facts must be fresh.
+    pub(crate) async fn still_alive(
         &self,
-        session: &Arc<Session>,
-        request: &Request<'_>,
+        session: &Session,
         now: Timestamp,
-    ) -> Option<Verdict> {
-        let included = |wanted: Revision| self.held.revision().is_some_and(|held| held.includes(wanted));
-        if !self.held.is_fresh()
-            || self.held.skew(now) > CLOCK_TOLERANCE
-            || !request.at_least.is_none_or(included)
-        {
-            return None;
+    ) -> Result<(), AuthenticateError> {
+        if session.gate != self.verifier {
+            // Another gate's: what it has seen is not what this one has.
+            return Err(NotAuthenticated::Refused { code: "another_gate" }.into());
         }
-        self.decide_held(session, request, now)
+        let Some(record) = &session.record else { return Ok(()) };
+        if session.generation != self.held.generation() || session.is_expired(now) {
+            let record = self.held.token(record.id).await?.ok_or(NotAuthenticated::Unknown)?;
+            self.life(&record, now).await?;
+        }
+        Ok(())
     }
 
     fn decide_held(&self, session: &Arc<Session>, request: &Request<'_>, now: Timestamp) -> Option<Verdict> {
@@ -453,7 +519,10 @@ impl Inner {
         };
         let rights = compile(session, place, workspace.as_deref(), memberships.as_deref().map(Vec::as_slice));
         let rights = Arc::new(HeldRights { place, generation, rights });
-        session.rights.store(Some(Arc::clone(&rights)));
+        // A place that is not there yet may be made at any time, and nothing tells of it.
+        if workspace.is_some() || matches!(place, PlaceId::Organization(_)) {
+            session.rights.store(Some(Arc::clone(&rights)));
+        }
         Ok(rights)
     }
 
@@ -482,6 +551,9 @@ impl Inner {
         request: &Request<'_>,
         now: Timestamp,
     ) -> Verdict {
+        if let Some(session) = session {
+            self.uses.note(session, now);
+        }
         let Some(sink) = &self.sink else { return verdict };
         let event = DecisionEvent {
             at: now,
@@ -537,6 +609,7 @@ fn answer(
             rights,
             workspace: request.resource.workspace(),
             action: request.action,
+            only_key: only_key(session, request.resource),
             degraded: false,
         }),
         Decision::Deny(deny) => Verdict::Denied(Denied {
@@ -552,6 +625,23 @@ fn answer(
     }
 }
 
+/// The key that an answer is bound to. Entries of a workspace are alike but for closures: whoever reads by one may
+/// not take the answer for a key inside it to one outside.
+fn only_key(session: &Session, resource: &Resource) -> Option<EntryKey> {
+    let restrictions = &session.record.as_ref()?.restrictions;
+    match resource {
+        Resource::Entry { key, .. }
+            if restrictions.iter().any(|one| matches!(one, Restriction::Closure { .. })) =>
+        {
+            Some(key.clone())
+        }
+        Resource::Entry { .. }
+        | Resource::Organization(_)
+        | Resource::Workspace(_)
+        | Resource::Release { .. } => None,
+    }
+}
+
 /// Compiles what the records say of this session in this place.
 fn compile(
     session: &Session,
@@ -560,7 +650,13 @@ fn compile(
     memberships: Option<&[MembershipRecord]>,
 ) -> Rights {
     let record = session.record.as_deref();
-    let restrictions = record.map_or(&[][..], |record| &record.restrictions);
+    let mut restrictions = record.map_or(&[][..], |record| &record.restrictions);
+    // A workspace that was named beside the token narrows it: what is asked of another was not meant.
+    let narrowed;
+    if let Some(named) = session.named_workspace {
+        narrowed = [restrictions, &[Restriction::Workspaces(vec![named])]].concat();
+        restrictions = &narrowed;
+    }
     let described;
     let (organization, here, listed) = match (place, workspace) {
         (PlaceId::Organization(id), _) => (id, Place::Organization(id), &[][..]),
@@ -580,12 +676,12 @@ fn compile(
     };
     match (&session.principal, record) {
         (Principal::Anonymous, _) | (_, None) => Rights::compile(&here, &Standing::Anonymous, restrictions),
-        (Principal::User(user), Some(record)) => {
+        (Principal::User(user), Some(_)) => {
             let place = memberships.unwrap_or_default().iter().find(|place| {
-                // Tokens of a former time in the organization stay dead.
+                // Tokens of a former time in the organization stay dead, and so does what came of them.
                 let since = place.member.tokens_since;
                 place.member.organization == organization
-                    && since.is_none_or(|since| record.issued_at >= since)
+                    && since.is_none_or(|since| session.rooted_at >= since)
             });
             let membership =
                 place.map(|place| Membership { role: place.member.role, groups: place.groups.clone() });

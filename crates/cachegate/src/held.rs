@@ -42,9 +42,9 @@ pub(crate) struct Globals {
 pub(crate) struct Held {
     storage: Arc<dyn Storage>,
     clock: Arc<dyn Clock>,
-    revision: Mutex<Option<Revision>>,
+    position: Mutex<Position>,
     generation: AtomicU64,
-    // Ticks in nanoseconds; 0 is never.
+    // Ticks in nanoseconds; 0 is never. Written under the lock alone.
     fresh_until: AtomicU64,
     // The store's wall clock minus the ticks, in seconds; `i64::MIN` where the store has no clock.
     store_offset: AtomicI64,
@@ -54,12 +54,22 @@ pub(crate) struct Held {
     workspaces: Cache<WorkspaceId, Arc<WorkspaceRecord>>,
 }
 
+/// Where this node stands in the feed.
+#[derive(Default)]
+struct Position {
+    /// The revision that everything held includes.
+    revision: Option<Revision>,
+    /// How often an acknowledged act could not be taken in. A poll that began before the last of them proves
+    /// nothing.
+    doubts: u64,
+}
+
 impl Held {
     pub(crate) fn new(storage: Arc<dyn Storage>, clock: Arc<dyn Clock>, capacity: usize) -> Self {
         Self {
             storage,
             clock,
-            revision: Mutex::new(None),
+            position: Mutex::new(Position::default()),
             generation: AtomicU64::new(1),
             fresh_until: AtomicU64::new(0),
             store_offset: AtomicI64::new(i64::MIN),
@@ -106,25 +116,28 @@ impl Held {
 
     /// The revision that everything held includes.
     pub(crate) fn revision(&self) -> Option<Revision> {
-        *self.lock()
+        self.lock().revision
     }
 
-    /// Forgets that it is fresh: the next request asks the store.
+    /// Forgets that it is fresh: the next request asks the store. A poll that is under way does not make it fresh
+    /// again, as it may have been answered before what is doubted.
     pub(crate) fn doubt(&self) {
+        let mut position = self.lock();
+        position.doubts = position.doubts.wrapping_add(1);
         self.fresh_until.store(0, Ordering::Release);
     }
 
     /// Reads the feed up to the newest revision. Afterwards the node is fresh.
     pub(crate) async fn catch_up(&self) -> Result<Revision, StoreError> {
         let before = self.clock.ticks();
+        let doubts = self.lock().doubts;
         let heartbeat = self.storage.heartbeat().await?;
         if let Some(time) = heartbeat.store_time {
             self.store_offset
                 .store(time.as_unix_seconds().saturating_sub(self.tick_seconds()), Ordering::Release);
         }
         loop {
-            let held = *self.lock();
-            let Some(held) = held else {
+            let Some(held) = self.revision() else {
                 // Nothing is held yet: begin at what the store has now.
                 self.restart(heartbeat.revision);
                 continue;
@@ -144,6 +157,13 @@ impl Held {
             match self.storage.changes_after(held, CHANGES_AT_ONCE).await? {
                 Changes::After { changes, upto, more } => {
                     self.apply(&changes, upto);
+                    if more && upto == held {
+                        return Err(feed_error("it promises more and gives nothing"));
+                    }
+                    if !more && upto.epoch == heartbeat.revision.epoch && !upto.includes(heartbeat.revision) {
+                        // Whatever answered is behind the primary: nothing is proven.
+                        return Err(feed_error("it ends before the newest revision"));
+                    }
                     if !more {
                         break;
                     }
@@ -154,19 +174,22 @@ impl Held {
                 }
             }
         }
-        self.fresh_until.fetch_max(before.saturating_add(FRESH_FOR).as_nanos(), Ordering::AcqRel);
-        self.revision().ok_or(StoreError::Unavailable { detail: "no revision could be read".to_owned() })
+        let position = self.lock();
+        if position.doubts == doubts {
+            self.fresh_until.fetch_max(before.saturating_add(FRESH_FOR).as_nanos(), Ordering::AcqRel);
+        }
+        position.revision.ok_or(StoreError::Unavailable { detail: "no revision could be read".to_owned() })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Revision>> {
+    fn lock(&self) -> MutexGuard<'_, Position> {
         // A panic while it was held cannot have left more held than before: dropping comes first.
-        self.revision.lock().unwrap_or_else(PoisonError::into_inner)
+        self.position.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn restart(&self, upto: Revision) {
-        let mut revision = self.lock();
+        let mut position = self.lock();
         self.drop_all();
-        *revision = Some(upto);
+        position.revision = Some(upto);
         self.generation.fetch_add(1, Ordering::AcqRel);
     }
 
@@ -178,8 +201,8 @@ impl Held {
     }
 
     fn apply(&self, changes: &[Change], upto: Revision) {
-        let mut revision = self.lock();
-        let Some(held) = *revision else { return };
+        let mut position = self.lock();
+        let Some(held) = position.revision else { return };
         if upto.epoch != held.epoch {
             self.drop_all();
         } else if upto.number <= held.number {
@@ -197,7 +220,7 @@ impl Held {
         if next != upto.number.saturating_add(1) {
             self.drop_all();
         }
-        *revision = Some(upto);
+        position.revision = Some(upto);
         self.generation.fetch_add(1, Ordering::AcqRel);
     }
 
@@ -292,4 +315,8 @@ impl Held {
         self.keep(generation, || self.workspaces.insert(id, Arc::clone(&record)));
         Ok(Some(record))
     }
+}
+
+fn feed_error(detail: &str) -> StoreError {
+    StoreError::Unavailable { detail: format!("the feed of changes cannot be followed: {detail}") }
 }

@@ -1,8 +1,9 @@
 //! Making tokens. Nobody makes one that carries more than they hold.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use cachegate_storage::{Act, Preconditions, StoreError, TokenForm, TokenKind, TokenRecord};
+use cachegate_storage::{Preconditions, StoreError, TokenForm, TokenKind, TokenRecord};
 use cachegate_token::{OpaqueKind, OpaqueToken};
 use cachegate_types::{
     AccessLevel, Action, ActionSet, Description, Grant, GrantSource, Lane, LaneClass, OrganizationId,
@@ -10,10 +11,10 @@ use cachegate_types::{
     VersionRequirement, WorkspaceId,
 };
 
-use crate::Gate;
 use crate::gate::Inner;
-use crate::manage::{Authority, ManageError};
+use crate::manage::{Authority, ManageError, place_of_token};
 use crate::verdict::Unavailable;
+use crate::{Authentication, Gate};
 
 /// The longest life of a device token; it never slides.
 pub const DEVICE_TOKEN_LIFE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
@@ -111,6 +112,15 @@ pub enum IssueError {
         /// The lane asked for.
         lane: Lane,
     },
+    /// A kind that is not rotated: sessions and what renews them are made anew by a login.
+    #[error("a {kind} token is not rotated")]
+    NotRotated {
+        /// The kind.
+        kind: &'static str,
+    },
+    /// The token it would come from was made before its owner left an organization and came back.
+    #[error("this token is of a former time in one of your organizations; log in anew and make one")]
+    FormerMember,
     /// A personal token is made by its owner.
     #[error("a personal token is made by the person whom it belongs to")]
     NotTheOwner,
@@ -150,7 +160,6 @@ impl Gate {
         now: Timestamp,
     ) -> Result<Issued, IssueError> {
         let inner = &*self.inner;
-        inner.ensure_fresh(None, now).await?;
         let draft = match spec {
             TokenSpec::Ci { workspace, level, lane } => {
                 inner.draft_ci(by, *workspace, *level, lane, now).await?
@@ -166,8 +175,11 @@ impl Gate {
     }
 }
 
-/// A token before it has an id, a secret and a life.
+/// A token before it has a secret and a life.
+#[derive(Clone)]
 pub(crate) struct Draft {
+    /// Its id, where that is planned; a new one otherwise.
+    pub(crate) id: Option<TokenId>,
     pub(crate) kind: TokenKind,
     pub(crate) jwt: bool,
     pub(crate) owner: Principal,
@@ -176,8 +188,39 @@ pub(crate) struct Draft {
     pub(crate) grants: Vec<(Scope, ActionSet)>,
     pub(crate) restrictions: Vec<Restriction>,
     pub(crate) lane: Option<Lane>,
+    pub(crate) base: Option<Lane>,
+    pub(crate) floor: Option<LaneClass>,
+    pub(crate) run: Option<Arc<str>>,
+    pub(crate) ancestors: Vec<TokenId>,
+    /// The line of rotations that it continues; its own otherwise.
+    pub(crate) family: Option<TokenId>,
     pub(crate) longest: Option<Duration>,
     pub(crate) preconditions: Preconditions,
+}
+
+impl Draft {
+    /// A token of this kind that authenticates `owner`, and carries nothing yet.
+    fn new(kind: TokenKind, jwt: bool, owner: Principal) -> Self {
+        Self {
+            id: None,
+            kind,
+            jwt,
+            owner,
+            organization: None,
+            workspace: None,
+            grants: Vec::new(),
+            restrictions: Vec::new(),
+            lane: None,
+            base: None,
+            floor: None,
+            run: None,
+            ancestors: Vec::new(),
+            family: None,
+            // No JWT of ours outlives the key that signed it.
+            longest: jwt.then_some(DEVICE_TOKEN_LIFE),
+            preconditions: Preconditions::default(),
+        }
+    }
 }
 
 impl Inner {
@@ -194,9 +237,17 @@ impl Inner {
             AccessLevel::None | AccessLevel::ResolveOnly => return Err(IssueError::Level { level }),
         }
         match lane.class() {
-            LaneClass::Release | LaneClass::Main | LaneClass::Branch | LaneClass::Pull => {}
+            // A lane with a source is a platform's verified fact, which no shared secret proves.
+            LaneClass::Release | LaneClass::Main | LaneClass::Branch | LaneClass::Pull
+                if lane.source().is_none() => {}
             // `dev` is the members', `anonymous` is nobody's, and a secret proves no run of `own`.
-            LaneClass::Dev | LaneClass::Own | LaneClass::Anonymous => {
+            LaneClass::Release
+            | LaneClass::Main
+            | LaneClass::Branch
+            | LaneClass::Pull
+            | LaneClass::Dev
+            | LaneClass::Own
+            | LaneClass::Anonymous => {
                 return Err(IssueError::Lane { lane: lane.clone() });
             }
         }
@@ -207,16 +258,12 @@ impl Inner {
             .ceiling(by, &Resource::Workspace(workspace), level.actions(), record.organization, now)
             .await?;
         Ok(Draft {
-            kind: TokenKind::Ci,
-            jwt: false,
-            owner: Principal::Ci(workspace),
             organization: Some(record.organization),
             workspace: Some(workspace),
             grants: vec![(Scope::Workspace(workspace), level.actions())],
-            restrictions: Vec::new(),
             lane: Some(lane.clone()),
-            longest: None,
             preconditions,
+            ..Draft::new(TokenKind::Ci, false, Principal::Ci(workspace))
         })
     }
 
@@ -244,15 +291,20 @@ impl Inner {
         if !held.contains_all(actions) {
             return Err(IssueError::MoreThanHeld { wanted: actions, held });
         }
-        // A token that is bound to some place makes none that is bound to fewer.
-        draft.restrictions.extend(
-            who.restrictions()
-                .iter()
-                .filter(|restriction| !matches!(restriction, Restriction::Actions(_)))
-                .cloned(),
-        );
+        self.of_the_present_time(who, owner).await?;
+        bind_as(who, &mut draft.restrictions);
         draft.preconditions.live.extend(who.token_id());
         Ok(draft)
+    }
+
+    /// A token of a former time in an organization stays dead there, and nothing that it makes comes alive there.
+    async fn of_the_present_time(&self, who: &Authentication, owner: UserId) -> Result<(), IssueError> {
+        let places = self.held.user(owner).await?;
+        let former = |since: Timestamp| who.session.rooted_at < since;
+        if places.iter().any(|place| place.member.tokens_since.is_some_and(former)) {
+            return Err(IssueError::FormerMember);
+        }
+        Ok(())
     }
 
     async fn draft_device(
@@ -289,17 +341,14 @@ impl Inner {
         };
         let preconditions = self.ceiling(by, &resource, actions, organization, now).await?;
         Ok(Draft {
-            kind: TokenKind::Device,
-            jwt: true,
-            owner: Principal::Device(organization),
             organization: Some(organization),
             workspace,
             grants: vec![(scope, actions)],
             restrictions: vec![restriction],
             // Device tokens read `main` and above, and write nothing.
             lane: Some(Lane::main()),
-            longest: Some(DEVICE_TOKEN_LIFE),
             preconditions,
+            ..Draft::new(TokenKind::Device, true, Principal::Device(organization))
         })
     }
 
@@ -338,7 +387,23 @@ impl Inner {
         life: Option<Duration>,
         now: Timestamp,
     ) -> Result<Issued, IssueError> {
-        let id = self.new_token_id(now).ok_or(IssueError::Encoding { code: "no_randomness" })?;
+        let preconditions = draft.preconditions.clone();
+        let issued = self.mint(by, draft, description, life, now).await?;
+        self.held.storage().insert_token(&issued.record, &preconditions, &by.act(now)).await?;
+        Ok(issued)
+    }
+
+    /// A token with its secret and its record, which the store does not have yet.
+    async fn mint(
+        &self,
+        by: &Authority<'_>,
+        draft: Draft,
+        description: Description,
+        life: Option<Duration>,
+        now: Timestamp,
+    ) -> Result<Issued, IssueError> {
+        let no_randomness = IssueError::Encoding { code: "no_randomness" };
+        let id = draft.id.or_else(|| self.new_token_id(now)).ok_or(no_randomness)?;
         let life = match (life, draft.longest) {
             (Some(asked), Some(longest)) => Some(asked.min(longest)),
             (asked, longest) => asked.or(longest),
@@ -383,37 +448,123 @@ impl Inner {
                 .collect(),
             restrictions: draft.restrictions,
             lane: draft.lane,
-            base: None,
-            floor: None,
-            run: None,
+            base: draft.base,
+            floor: draft.floor,
+            run: draft.run,
             issued_at: now,
             expires_at,
             created_by: by.principal(),
-            ancestors: Vec::new(),
-            family: id,
+            ancestors: draft.ancestors,
+            family: draft.family.unwrap_or(id),
             superseded: None,
             revoked: None,
             last_used: None,
         };
-        let act: Act = by.act(now);
-        self.held.storage().insert_token(&record, &draft.preconditions, &act).await?;
         Ok(Issued { token, record })
+    }
+
+    /// Whether the author may rotate this token, and what then becomes of it.
+    async fn draft_successor(
+        &self,
+        by: &Authority<'_>,
+        record: &TokenRecord,
+        now: Timestamp,
+    ) -> Result<Draft, IssueError> {
+        match record.kind {
+            TokenKind::Ci | TokenKind::Personal | TokenKind::Device => {}
+            TokenKind::Session | TokenKind::Closure | TokenKind::Refresh => {
+                return Err(IssueError::NotRotated { kind: record.kind.as_str() });
+            }
+        }
+        let mut restrictions = record.restrictions.clone();
+        if let Authority::Of(who) = by {
+            match (&record.owner, record.kind) {
+                (Principal::User(owner), TokenKind::Personal) => {
+                    let (wanted, held) = (limit_of(&restrictions), limit_of(who.restrictions()));
+                    if !held.contains_all(wanted) {
+                        return Err(IssueError::MoreThanHeld { wanted, held });
+                    }
+                    self.of_the_present_time(who, *owner).await?;
+                    // What the predecessor is of, its successor would be of the present time.
+                    let places = self.held.user(*owner).await?;
+                    let root = self.life(record, now).await.map_err(ManageError::from)?.rooted_at;
+                    let former = |since: Timestamp| root < since;
+                    if places.iter().any(|place| place.member.tokens_since.is_some_and(former)) {
+                        return Err(IssueError::FormerMember);
+                    }
+                    bind_as(who, &mut restrictions);
+                }
+                _ => {
+                    let place = place_of_token(record).ok_or(ManageError::Missing { what: "token" })?;
+                    let organization =
+                        record.organization.ok_or(ManageError::Missing { what: "organization" })?;
+                    let wanted =
+                        record.grants.iter().fold(ActionSet::EMPTY, |all, grant| all.union(grant.actions));
+                    self.ceiling(by, &place, wanted, organization, now).await?;
+                }
+            }
+        }
+        let jwt = matches!(record.form, TokenForm::Jwt { .. });
+        Ok(Draft {
+            organization: record.organization,
+            workspace: record.workspace,
+            grants: record.grants.iter().map(|grant| (grant.scope, grant.actions)).collect(),
+            restrictions,
+            lane: record.lane.clone(),
+            base: record.base.clone(),
+            floor: record.floor,
+            run: record.run.clone(),
+            ancestors: record.ancestors.clone(),
+            family: Some(record.family),
+            ..Draft::new(record.kind, jwt, record.owner.clone())
+        })
+    }
+}
+
+impl Gate {
+    /// Makes a successor of a token, with the same rights, restrictions and lane, and lets the predecessor live on
+    /// for `overlap`: whoever may revoke a token may rotate it, within what they hold. A predecessor that is shown
+    /// later raises the alarm of [`Reuse`](crate::Reuse). Without a `life` the successor lives as long as its
+    /// predecessor was made for.
+    ///
+    /// # Errors
+    ///
+    /// [`IssueError`]; nothing was changed then. Of many racing rotations of one token, one wins.
+    pub async fn rotate(
+        &self,
+        by: &Authority<'_>,
+        token: TokenId,
+        overlap: Duration,
+        life: Option<Duration>,
+        now: Timestamp,
+    ) -> Result<Issued, IssueError> {
+        let inner = &*self.inner;
+        let record = inner.manageable(by, token, now).await?;
+        let draft = inner.draft_successor(by, &record, now).await?;
+        let life = life.or_else(|| record.expires_at.map(|end| end.since(record.issued_at)));
+        let issued = inner.mint(by, draft, record.description.clone(), life, now).await?;
+        let overlap_until = now.saturating_add(overlap);
+        let revision =
+            inner.held.storage().rotate_token(token, &issued.record, overlap_until, &by.act(now)).await?;
+        inner.take_in(revision).await;
+        Ok(issued)
+    }
+}
+
+/// A token that is bound to some place makes none that is bound to fewer.
+fn bind_as(maker: &Authentication, restrictions: &mut Vec<Restriction>) {
+    for restriction in maker.restrictions() {
+        if !matches!(restriction, Restriction::Actions(_)) && !restrictions.contains(restriction) {
+            restrictions.push(restriction.clone());
+        }
     }
 }
 
 /// A personal token of this person.
 pub(crate) fn personal(user: UserId, actions: ActionSet, jwt: bool) -> Draft {
     Draft {
-        kind: TokenKind::Personal,
-        jwt,
-        owner: Principal::User(user),
-        organization: None,
-        workspace: None,
-        grants: Vec::new(),
         restrictions: vec![Restriction::Actions(actions)],
-        lane: None,
-        longest: None,
-        preconditions: Preconditions::default(),
+        ..Draft::new(TokenKind::Personal, jwt, Principal::User(user))
     }
 }
 

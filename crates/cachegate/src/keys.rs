@@ -63,24 +63,28 @@ impl Inner {
     pub(crate) async fn ensure_keys(&self, now: Timestamp) -> Result<(), BuildError> {
         let records = self.held.storage().keys().await.map_err(|source| BuildError::Store { source })?;
         let vault = |source| BuildError::Vault { source };
-        let mut sealing = false;
-        for record in records.iter().filter(|record| record.purpose == KeyPurpose::Label) {
-            sealing |= self.label_key(&record.id).await.map_err(vault)?.is_some() && record.revoked.is_none();
-        }
-        if !sealing {
-            let key = LabelKey::generate().map_err(|_| BuildError::Randomness)?;
-            let id: Arc<str> = key.id().to_string().into();
-            self.vault.put(&id, &SecretKey::new(key.expose_secret().to_vec())).await.map_err(vault)?;
-            self.record(&id, KeyPurpose::Label, None, now, now)
-                .await
-                .map_err(|source| BuildError::Store { source })?;
-            self.ring.keep_label(&Arc::new(key));
+        if self.sealing_key(&records, now).await.map_err(vault)?.is_none() {
+            self.new_label_key(now).await?;
         }
         if self.signing_key(&records, now).await.map_err(vault)?.is_none() {
             self.new_signing_key(now, now).await?;
         }
         self.held.catch_up().await.map_err(|source| BuildError::Store { source })?;
         Ok(())
+    }
+
+    async fn new_label_key(&self, now: Timestamp) -> Result<Arc<str>, BuildError> {
+        let key = LabelKey::generate().map_err(|_| BuildError::Randomness)?;
+        let id: Arc<str> = key.id().to_string().into();
+        self.vault
+            .put(&id, &SecretKey::new(key.expose_secret().to_vec()))
+            .await
+            .map_err(|source| BuildError::Vault { source })?;
+        self.record(&id, KeyPurpose::Label, None, now, now)
+            .await
+            .map_err(|source| BuildError::Store { source })?;
+        self.ring.keep_label(&Arc::new(key));
+        Ok(id)
     }
 
     async fn new_signing_key(&self, signs_from: Timestamp, now: Timestamp) -> Result<Arc<str>, BuildError> {
@@ -171,10 +175,12 @@ impl Inner {
     pub(crate) async fn sealing_key(
         &self,
         records: &[KeyRecord],
+        now: Timestamp,
     ) -> Result<Option<Arc<LabelKey>>, VaultError> {
         let mut usable: Vec<_> = records
             .iter()
             .filter(|record| record.purpose == KeyPurpose::Label && record.revoked.is_none())
+            .filter(|record| record.signs_until.is_none_or(|until| now < until))
             .collect();
         usable.sort_by_key(|record| std::cmp::Reverse(record.created_at));
         for record in usable {
@@ -185,18 +191,24 @@ impl Inner {
         Ok(None)
     }
 
-    /// Takes the label keys that are not revoked out of the vault, and tells how to find one.
-    pub(crate) async fn label_keys(
+    /// The label key that this label names, if it still checks labels: retired ones do, revoked ones do not.
+    pub(crate) async fn checking_key(
         &self,
+        label: &[u8],
         records: &[KeyRecord],
-    ) -> Result<impl Fn(LabelKeyId) -> Option<Arc<LabelKey>> + use<>, VaultError> {
-        let mut keys = Vec::new();
-        for record in
-            records.iter().filter(|record| record.purpose == KeyPurpose::Label && record.revoked.is_none())
-        {
-            keys.extend(self.label_key(&record.id).await?);
+    ) -> Result<Option<Arc<LabelKey>>, VaultError> {
+        // Behind the version byte; see the label's layout.
+        let Some(named) = label.get(1..9).and_then(|id| <[u8; 8]>::try_from(id).ok()) else {
+            return Ok(None);
+        };
+        let id = LabelKeyId::from_bytes(named).to_string();
+        let in_force = |record: &&KeyRecord| {
+            record.purpose == KeyPurpose::Label && *record.id == *id && record.revoked.is_none()
+        };
+        match records.iter().find(in_force) {
+            Some(record) => self.label_key(&record.id).await,
+            None => Ok(None),
         }
-        Ok(move |id: LabelKeyId| keys.iter().find(|key| key.id() == id).cloned())
     }
 
     /// Signs a token of this draft.
@@ -290,6 +302,35 @@ impl Gate {
                     verifies_until: Some(signs_from.saturating_add(DEVICE_TOKEN_LIFE)),
                     ..record
                 };
+                inner.held.storage().put_key(&record, &by.act(now)).await?;
+            }
+        }
+        inner.held.catch_up().await.map_err(Unavailable::from)?;
+        Ok(id)
+    }
+
+    /// Makes the next label key, which seals from now on. Those before it check for ever what they sealed, until they
+    /// are revoked.
+    ///
+    /// # Errors
+    ///
+    /// [`ManageError`].
+    pub async fn rotate_label_key(
+        &self,
+        by: &Authority<'_>,
+        now: Timestamp,
+    ) -> Result<Arc<str>, ManageError> {
+        let inner = &*self.inner;
+        inner.only_operator(by, now).await?;
+        let before = inner.held.storage().keys().await?;
+        let id = inner
+            .new_label_key(now)
+            .await
+            .map_err(|error| Unavailable::Store { detail: error.to_string() })?;
+        for record in before {
+            if record.purpose == KeyPurpose::Label && record.signs_until.is_none() && record.revoked.is_none()
+            {
+                let record = KeyRecord { signs_until: Some(now), ..record };
                 inner.held.storage().put_key(&record, &by.act(now)).await?;
             }
         }

@@ -15,7 +15,7 @@ use cachegate_types::{
 
 use crate::authenticate::AuthenticateError;
 use crate::gate::Inner;
-use crate::issue::{Issued, personal};
+use crate::issue::{Draft, Issued, personal};
 use crate::verdict::{NotAuthenticated, Request, Unavailable, Verdict};
 use crate::{Authentication, Gate, IssueError};
 
@@ -124,12 +124,10 @@ const FIRST_START: &str = "first-start";
 impl Inner {
     /// Whether the author's own credential still counts.
     pub(crate) async fn alive(&self, by: &Authority<'_>, now: Timestamp) -> Result<(), ManageError> {
-        self.ensure_fresh(None, now).await?;
-        if let Authority::Of(who) = by
-            && let Some(id) = who.token_id()
-        {
-            let record = self.held.token(id).await?.ok_or(NotAuthenticated::Unknown)?;
-            self.alive_until(&record, now).await?;
+        // An act lasts: it rests on what the store says now, not on what this node remembers.
+        self.ensure_newest(now).await?;
+        if let Authority::Of(who) = by {
+            self.still_alive(&who.session, now).await?;
         }
         Ok(())
     }
@@ -166,7 +164,8 @@ impl Inner {
 }
 
 impl Gate {
-    /// Revokes one token: its owner, or an administrator of what it belongs to. Its children die with it.
+    /// Revokes one token: its owner, or an administrator of what it belongs to. Its children die with it, and so does
+    /// the line of rotations that continued it.
     ///
     /// # Errors
     ///
@@ -179,41 +178,19 @@ impl Gate {
         now: Timestamp,
     ) -> Result<Revision, ManageError> {
         let inner = &*self.inner;
-        inner.alive(by, now).await?;
-        let record = inner.held.storage().token(token).await?;
-        let record = match (by, record) {
-            (Authority::Operator, Some(record)) => record,
-            (Authority::Operator, None) => return Err(ManageError::Missing { what: "token" }),
-            (Authority::Of(who), record) => {
-                let own = |record: &TokenRecord| record.owner == who.session.principal;
-                match record {
-                    Some(record) if record.kind == TokenKind::Personal && own(&record) => record,
-                    Some(record) => {
-                        // Whoever may not manage the token does not learn that it exists.
-                        let place = match (record.workspace, record.organization) {
-                            (Some(workspace), _) => Some(Resource::Workspace(workspace)),
-                            (None, Some(organization)) => Some(Resource::Organization(organization)),
-                            (None, None) => None,
-                        };
-                        let missing = || ManageError::Missing { what: "token" };
-                        let place = place.ok_or_else(missing)?;
-                        match inner.may(by, Action::Administer, &place, now).await {
-                            Ok(()) => record,
-                            Err(ManageError::Denied { .. }) => return Err(missing()),
-                            Err(error) => return Err(error),
-                        }
-                    }
-                    None => return Err(ManageError::Missing { what: "token" }),
-                }
-            }
-        };
-        let revoked = Revoked { at: now, reason, by: by.principal() };
+        let record = inner.manageable(by, token, now).await?;
+        let revoked = Revoked { at: now, reason: reason.clone(), by: by.principal() };
         let revision = inner.held.storage().revoke_token(record.id, &revoked, &by.act(now)).await?;
+        // From here on it has no further successor. One that it has dies with it.
+        let record = inner.held.storage().token(token).await?.unwrap_or(record);
+        if record.superseded.is_some() {
+            return inner.revoke_family(by, &record, reason, now).await;
+        }
         Ok(inner.take_in(revision).await)
     }
 
-    /// Revokes many tokens by one row. An organization's or a workspace's: their administrators; all else: the
-    /// operator.
+    /// Revokes many tokens by one row. An organization's or a workspace's, those issued until now: their
+    /// administrators; all else: the operator.
     ///
     /// # Errors
     ///
@@ -240,6 +217,11 @@ impl Gate {
             | MassScope::Key(_)
             | MassScope::Anchor(_) => inner.only_operator(by, now).await?,
         }
+        let issued_until = match by {
+            Authority::Operator => issued_until,
+            // Nobody can take it back: an administrator ends what there is, not what will ever be.
+            Authority::Of(_) => Some(issued_until.map_or(now, |until| until.min(now))),
+        };
         let revoked = Revoked { at: now, reason, by: by.principal() };
         let revocation = MassRevocation { scope, issued_until, revoked };
         let revision = inner.held.storage().revoke_many(&revocation, &by.act(now)).await?;
@@ -387,7 +369,7 @@ impl Gate {
         Ok((id, inner.take_in(revision).await))
     }
 
-    /// Lifts a lock.
+    /// Lifts a lock: whoever may make it, but for the operator's own. Whoever may not does not learn that it exists.
     ///
     /// # Errors
     ///
@@ -403,7 +385,10 @@ impl Gate {
         let locks = inner.held.storage().locks().await?;
         let found = locks.into_iter().find(|record| record.lock.id == id);
         let found = found.ok_or(ManageError::Missing { what: "lock" })?;
-        inner.may_lock(by, &found.lock.scope, now).await?;
+        if found.by == Authority::Operator.principal() {
+            inner.only_operator(by, now).await.map_err(unless_denied("lock"))?;
+        }
+        inner.may_lock(by, &found.lock.scope, now).await.map_err(unless_denied("lock"))?;
         let revision = inner.held.storage().lift_lock(id, &by.act(now)).await?;
         Ok(inner.take_in(revision).await)
     }
@@ -429,7 +414,8 @@ impl Gate {
         Ok((id, inner.take_in(revision).await))
     }
 
-    /// Takes a mark of distrust away.
+    /// Takes a mark of distrust away: whoever may make it, but for the operator's own. Whoever may not does not learn
+    /// that it exists.
     ///
     /// # Errors
     ///
@@ -445,7 +431,10 @@ impl Gate {
         let marks = inner.held.storage().marks().await?;
         let found = marks.into_iter().find(|record| record.id == id);
         let found = found.ok_or(ManageError::Missing { what: "mark of distrust" })?;
-        inner.may_mark(by, &found.scope, now).await?;
+        if found.by == Authority::Operator.principal() {
+            inner.only_operator(by, now).await.map_err(unless_denied("mark of distrust"))?;
+        }
+        inner.may_mark(by, &found.scope, now).await.map_err(unless_denied("mark of distrust"))?;
         let revision = inner.held.storage().lift_mark(id, &by.act(now)).await?;
         Ok(inner.take_in(revision).await)
     }
@@ -465,7 +454,11 @@ impl Gate {
     ) -> Result<Vec<TokenRecord>, ManageError> {
         let inner = &*self.inner;
         match (by, filter.workspace, filter.organization) {
-            (Authority::Of(who), _, _) if filter.owner.as_ref() == Some(&who.session.principal) => {
+            // A person's own; what several machines share is its administrators'.
+            (Authority::Of(who), _, _)
+                if matches!(who.session.principal, Principal::User(_))
+                    && filter.owner.as_ref() == Some(&who.session.principal) =>
+            {
                 inner.alive(by, now).await?;
             }
             (_, Some(workspace), _) => {
@@ -501,12 +494,24 @@ impl Gate {
             organization: OrganizationId::new(now, inner.random().ok_or(ManageError::Randomness)?),
             workspace: WorkspaceId::new(now, inner.random().ok_or(ManageError::Randomness)?),
             owner: UserId::new(now, inner.random().ok_or(ManageError::Randomness)?),
+            administrator: inner.new_token_id(now).ok_or(ManageError::Randomness)?,
         };
         let ids = match storage.put_rules(&document, &planned.to_bytes(), None, &act).await {
             Ok(_) => planned,
             Err(StoreError::Precondition { .. }) => self.first_ids().await?,
             Err(error) => return Err(error.into()),
         };
+        let made = |administrator| FirstStart {
+            organization: ids.organization,
+            workspace: ids.workspace,
+            owner: ids.owner,
+            administrator,
+        };
+        // The administrator's token comes last. Once it is there nothing is made again: whoever left meanwhile stays
+        // away.
+        if storage.token(ids.administrator).await?.is_some() {
+            return Ok(made(None));
+        }
         let record = OrganizationRecord {
             id: ids.organization,
             name: organization.clone(),
@@ -514,7 +519,8 @@ impl Gate {
             created_at: now,
         };
         if storage.organization(ids.organization).await?.is_none() {
-            storage.create_organization(&record, &act).await?;
+            let created = storage.create_organization(&record, &act).await;
+            there_already(created, storage.organization(ids.organization).await?.is_some())?;
         }
         if storage.workspace(ids.workspace).await?.is_none() {
             let record = WorkspaceRecord {
@@ -525,28 +531,24 @@ impl Gate {
                 listed: Vec::new(),
                 created_at: now,
             };
-            storage.create_workspace(&record, &act).await?;
+            let created = storage.create_workspace(&record, &act).await;
+            there_already(created, storage.workspace(ids.workspace).await?.is_some())?;
         }
         if storage.user(ids.owner).await?.is_none() {
             let record = UserRecord { id: ids.owner, display: owner.clone(), created_at: now };
-            storage.create_user(&record, &act).await?;
+            let created = storage.create_user(&record, &act).await;
+            there_already(created, storage.user(ids.owner).await?.is_some())?;
         }
         if storage.memberships(ids.owner).await?.is_empty() {
             let revision = storage.set_member(ids.organization, ids.owner, Role::Owner, &act).await?;
             inner.take_in(revision).await;
         }
-        let filter = TokenFilter { owner: Some(Principal::User(ids.owner)), ..TokenFilter::default() };
-        let administrator = if storage.tokens(&filter, None, 1).await?.is_empty() {
-            Some(self.administrator(&ids, now).await?)
-        } else {
-            None
-        };
-        Ok(FirstStart {
-            organization: ids.organization,
-            workspace: ids.workspace,
-            owner: ids.owner,
-            administrator,
-        })
+        match self.administrator(&ids, Some(ids.administrator), now).await {
+            Ok(issued) => Ok(made(Some(issued))),
+            // Of several starts at once, another was first.
+            Err(IssueError::Refused(ManageError::Exists { .. })) => Ok(made(None)),
+            Err(error) => Err(error),
+        }
     }
 
     /// Replaces the first owner's administering token: revokes every token of that person and makes a new one.
@@ -556,14 +558,19 @@ impl Gate {
     /// [`IssueError`]; `Missing` when there was no first start.
     pub async fn recover(&self, now: Timestamp) -> Result<Issued, IssueError> {
         let ids = self.first_ids().await?;
-        let filter = TokenFilter { owner: Some(Principal::User(ids.owner)), ..TokenFilter::default() };
+        let filter = TokenFilter {
+            owner: Some(Principal::User(ids.owner)),
+            live_at: Some(now),
+            ..TokenFilter::default()
+        };
         let reason: Description = "replaced by recovery".parse().unwrap_or_default();
-        let mut after = None;
+        // Until there is none: whoever holds one could make another while the first ones go.
         loop {
-            let page = self.inner.held.storage().tokens(&filter, after, 100).await?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.id);
-            for record in page.iter().filter(|record| record.revoked.is_none()) {
+            let live = self.inner.held.storage().tokens(&filter, None, 100).await?;
+            if live.is_empty() {
+                break;
+            }
+            for record in live {
                 self.revoke(&Authority::Operator, record.id, reason.clone(), now).await?;
             }
         }
@@ -571,7 +578,7 @@ impl Gate {
         if !memberships.iter().any(|place| place.member.role == Role::Owner) {
             self.set_member(&Authority::Operator, ids.organization, ids.owner, Role::Owner, now).await?;
         }
-        self.administrator(&ids, now).await
+        self.administrator(&ids, None, now).await
     }
 
     async fn first_ids(&self) -> Result<FirstIds, ManageError> {
@@ -584,14 +591,54 @@ impl Gate {
         })
     }
 
-    async fn administrator(&self, ids: &FirstIds, now: Timestamp) -> Result<Issued, IssueError> {
-        let draft = personal(ids.owner, ActionSet::ALL, false);
+    async fn administrator(
+        &self,
+        ids: &FirstIds,
+        id: Option<TokenId>,
+        now: Timestamp,
+    ) -> Result<Issued, IssueError> {
+        let draft = Draft { id, ..personal(ids.owner, ActionSet::ALL, false) };
         let description = "administrator".parse().unwrap_or_default();
         self.inner.issue(&Authority::Operator, draft, description, None, now).await
     }
 }
 
 impl Inner {
+    /// The token of this id, if the author may manage it: its owner, or an administrator of what it belongs to. All
+    /// others learn nothing, not even that it exists.
+    pub(crate) async fn manageable(
+        &self,
+        by: &Authority<'_>,
+        token: TokenId,
+        now: Timestamp,
+    ) -> Result<TokenRecord, ManageError> {
+        let missing = || ManageError::Missing { what: "token" };
+        self.alive(by, now).await?;
+        let record = self.held.storage().token(token).await?.ok_or_else(missing)?;
+        let Authority::Of(who) = by else { return Ok(record) };
+        if record.kind == TokenKind::Personal && record.owner == who.session.principal {
+            return Ok(record);
+        }
+        let place = place_of_token(&record).ok_or_else(missing)?;
+        self.may(by, Action::Administer, &place, now).await.map_err(unless_denied("token"))?;
+        Ok(record)
+    }
+
+    /// Revokes every token of the line of rotations, those to come included.
+    pub(crate) async fn revoke_family(
+        &self,
+        by: &Authority<'_>,
+        record: &TokenRecord,
+        reason: Description,
+        now: Timestamp,
+    ) -> Result<Revision, ManageError> {
+        let revoked = Revoked { at: now, reason, by: by.principal() };
+        let scope = MassScope::Family(record.family);
+        let revocation = MassRevocation { scope, issued_until: None, revoked };
+        let revision = self.held.storage().revoke_many(&revocation, &by.act(now)).await?;
+        Ok(self.take_in(revision).await)
+    }
+
     pub(crate) async fn only_operator(&self, by: &Authority<'_>, now: Timestamp) -> Result<(), ManageError> {
         self.alive(by, now).await?;
         match by {
@@ -631,13 +678,16 @@ impl Inner {
             MarkScope::Window { workspace: Some(id), .. } => {
                 self.may(by, Action::Administer, &Resource::Workspace(*id), now).await
             }
-            MarkScope::Token(id) => {
-                let workspace = self.held.token(*id).await?.and_then(|record| record.workspace);
-                match workspace {
-                    Some(id) => self.may(by, Action::Administer, &Resource::Workspace(id), now).await,
-                    None => self.only_operator(by, now).await,
+            MarkScope::Token(id) => match by {
+                Authority::Operator => self.alive(by, now).await,
+                Authority::Of(_) => {
+                    self.alive(by, now).await?;
+                    let missing = ManageError::Missing { what: "token" };
+                    let record = self.held.storage().token(*id).await?;
+                    let place = record.as_ref().and_then(place_of_token).ok_or(missing)?;
+                    self.may(by, Action::Administer, &place, now).await.map_err(unless_denied("token"))
                 }
-            }
+            },
             MarkScope::Window { workspace: None, .. } | MarkScope::Principal(_) | MarkScope::Run(_) => {
                 self.only_operator(by, now).await
             }
@@ -676,25 +726,59 @@ impl Inner {
     }
 }
 
-/// The ids that the first start made, as its document keeps them: 48 bytes.
+/// The place whose administrators manage this token; `None` for a person's own.
+pub(crate) fn place_of_token(record: &TokenRecord) -> Option<Resource> {
+    match (record.workspace, record.organization) {
+        (Some(workspace), _) => Some(Resource::Workspace(workspace)),
+        (None, Some(organization)) => Some(Resource::Organization(organization)),
+        (None, None) => None,
+    }
+}
+
+/// Whoever may not manage a thing does not learn that it exists.
+fn unless_denied(what: &'static str) -> impl FnOnce(ManageError) -> ManageError {
+    move |error| match error {
+        ManageError::Denied { .. } => ManageError::Missing { what },
+        error => error,
+    }
+}
+
+/// What somebody else has made meanwhile is as good as made.
+fn there_already(created: Result<(), StoreError>, is_there: bool) -> Result<(), StoreError> {
+    match created {
+        Err(StoreError::Exists { .. }) if is_there => Ok(()),
+        created => created,
+    }
+}
+
+/// The ids that the first start made, as its document keeps them: 64 bytes.
 struct FirstIds {
     organization: OrganizationId,
     workspace: WorkspaceId,
     owner: UserId,
+    administrator: TokenId,
 }
 
 impl FirstIds {
     fn to_bytes(&self) -> Vec<u8> {
-        [self.organization.to_bytes(), self.workspace.to_bytes(), self.owner.to_bytes()].concat()
+        [
+            self.organization.to_bytes(),
+            self.workspace.to_bytes(),
+            self.owner.to_bytes(),
+            self.administrator.to_bytes(),
+        ]
+        .concat()
     }
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (organization, rest) = bytes.split_first_chunk()?;
         let (workspace, rest) = rest.split_first_chunk()?;
+        let (owner, rest) = rest.split_first_chunk()?;
         Some(Self {
             organization: OrganizationId::from_bytes(*organization),
             workspace: WorkspaceId::from_bytes(*workspace),
-            owner: UserId::from_bytes(rest.try_into().ok()?),
+            owner: UserId::from_bytes(*owner),
+            administrator: TokenId::from_bytes(rest.try_into().ok()?),
         })
     }
 }

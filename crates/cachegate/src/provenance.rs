@@ -1,13 +1,12 @@
 //! Who wrote an entry, sealed when its body is complete and asked about each time that it is read.
 
-use std::sync::Arc;
-
-use cachegate_jwt::{Label, LabelError, LabelFields};
+use cachegate_jwt::{Label, LabelFields};
 use cachegate_storage::{MarkRecord, MarkScope};
 use cachegate_types::{EntryKey, Lane, MarkId, Principal, Resource, Timestamp, TokenId};
 
 use crate::Gate;
 use crate::authenticate::AuthenticateError;
+use crate::guard::guarded;
 use crate::verdict::{Allowed, NotAuthenticated, Request, Ticket, Unavailable, Verdict};
 
 /// Why no label was made: the body must not be kept.
@@ -107,8 +106,17 @@ impl Gate {
         length: u64,
         now: Timestamp,
     ) -> Result<Vec<u8>, SealError> {
+        guarded(self.seal_unguarded(ticket, digest, length, now)).await?
+    }
+
+    async fn seal_unguarded(
+        &self,
+        ticket: &Ticket,
+        digest: &[u8; 32],
+        length: u64,
+        now: Timestamp,
+    ) -> Result<Vec<u8>, SealError> {
         let inner = &*self.inner;
-        inner.ensure_fresh(None, now).await?;
         let resource = Resource::entry(ticket.workspace, ticket.key.clone());
         let request = Request::new(ticket.action, &resource);
         let verdict = match inner.authorize(&ticket.session, &request, now).await {
@@ -130,8 +138,10 @@ impl Gate {
             Verdict::Unavailable(reason) => return Err(reason.into()),
         }
         let globals = inner.held.globals().await?;
-        let key =
-            inner.sealing_key(&globals.keys).await.map_err(|_| SealError::Label { code: "vault_failed" })?;
+        let key = inner
+            .sealing_key(&globals.keys, now)
+            .await
+            .map_err(|_| SealError::Label { code: "vault_failed" })?;
         let key = key.ok_or(SealError::Label { code: "no_label_key" })?;
         let record = ticket.session.record.as_deref();
         let fields = LabelFields {
@@ -164,17 +174,38 @@ impl Gate {
         digest: &[u8; 32],
         allowed: &Allowed,
     ) -> Result<Provenance, NotAdmitted> {
+        let work = self.admit_unguarded(label, key, digest, allowed);
+        guarded(work).await.unwrap_or_else(|fault| Err(NotAdmitted::Unavailable(fault)))
+    }
+
+    async fn admit_unguarded(
+        &self,
+        label: Option<&[u8]>,
+        key: &EntryKey,
+        digest: &[u8; 32],
+        allowed: &Allowed,
+    ) -> Result<Provenance, NotAdmitted> {
         let inner = &*self.inner;
         let unavailable = |error| NotAdmitted::Unavailable(Unavailable::from(error));
+        // Distrust is as fresh as rights are, however long ago the request was allowed.
+        if !inner.held.is_fresh()
+            && let Err(error) = inner.held.catch_up().await
+            && !(allowed.degraded && inner.serves_reads_still())
+        {
+            return Err(unavailable(error));
+        }
         let globals = inner.held.globals().await.map_err(unavailable)?;
-        let find = inner
-            .label_keys(&globals.keys)
+        let label = label.ok_or(NotAdmitted::NoLabel)?;
+        let label_key = inner
+            .checking_key(label, &globals.keys)
             .await
             .map_err(|error| NotAdmitted::Unavailable(Unavailable::Store { detail: error.to_string() }))?;
-        let label = label.ok_or(NotAdmitted::NoLabel)?;
-        let fields = open(label, find).map_err(|error| NotAdmitted::BrokenLabel { code: error.code() })?;
+        let fields = Label::open(label, |id| label_key.as_deref().filter(|key| key.id() == id))
+            .map_err(|error| NotAdmitted::BrokenLabel { code: error.code() })?;
         let here = allowed.workspace == Some(fields.workspace)
+            && allowed.session.gate == inner.verifier
             && fields.key == *key
+            && allowed.only_key.as_ref().is_none_or(|only| only == key)
             && fields.lane_generation == allowed.lane_generation();
         if !here {
             return Err(NotAdmitted::AnotherEntry);
@@ -198,16 +229,6 @@ impl Gate {
             at: fields.time,
         })
     }
-}
-
-fn open(
-    label: &[u8],
-    find: impl Fn(cachegate_jwt::LabelKeyId) -> Option<Arc<cachegate_jwt::LabelKey>>,
-) -> Result<LabelFields, LabelError> {
-    // The key that a label names is looked up once, and lives as long as the reading.
-    let named = label.get(1..9).and_then(|id| <[u8; 8]>::try_from(id).ok());
-    let key = named.and_then(|id| find(cachegate_jwt::LabelKeyId::from_bytes(id)));
-    Label::open(label, |id| key.as_deref().filter(|key| key.id() == id))
 }
 
 /// Whether this mark distrusts the writer that the label names.

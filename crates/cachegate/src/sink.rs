@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
-use cachegate_types::{Action, Principal, Resource, Timestamp, TokenId};
+use cachegate_storage::TokenRecord;
+use cachegate_types::{Action, OrganizationId, Principal, Resource, Timestamp, TokenId};
 
 /// One decision, for an audit or a log. Holds no secret.
 #[derive(Clone, Debug)]
@@ -19,10 +20,31 @@ pub struct DecisionEvent {
     pub action: Action,
     /// To what.
     pub resource: Resource,
-    /// `allowed`, or the code of the refusal.
+    /// `allowed`, or the code of the refusal; or `rotated_token_reused`, which is told of beside the refusal of a
+    /// rotated token that was shown after its overlap.
     pub code: &'static str,
     /// Whether it was decided on facts older than the promised bound.
     pub degraded: bool,
+}
+
+/// The alarm of a rotated token that is shown after its overlap.
+pub(crate) fn reuse_alarm(record: &TokenRecord, now: Timestamp) -> DecisionEvent {
+    let resource = match (record.workspace, record.organization) {
+        (Some(workspace), _) => Resource::Workspace(workspace),
+        // A personal token belongs to no place.
+        (None, organization) => {
+            Resource::Organization(organization.unwrap_or(OrganizationId::from_bytes([0; 16])))
+        }
+    };
+    DecisionEvent {
+        at: now,
+        principal: Some(record.owner.clone()),
+        token: Some(record.id),
+        action: Action::Resolve,
+        resource,
+        code: "rotated_token_reused",
+        degraded: false,
+    }
 }
 
 /// The decision could not be recorded, and the sink's mode is to refuse then.

@@ -83,6 +83,8 @@ pub struct Allowed {
     pub(crate) rights: Arc<HeldRights>,
     pub(crate) workspace: Option<WorkspaceId>,
     pub(crate) action: Action,
+    /// The one key that this speaks of, where another one could have got another answer.
+    pub(crate) only_key: Option<EntryKey>,
     pub(crate) degraded: bool,
 }
 
@@ -292,6 +294,9 @@ pub enum Unavailable {
     /// The decision could not be recorded, and the operator chose to refuse then.
     #[error("the decision could not be recorded")]
     Unrecorded,
+    /// Something panicked: a storage, a vault, a sink, or the gate itself. Nothing was allowed.
+    #[error("the authorization failed inside; the request is refused")]
+    Internal,
 }
 
 impl Unavailable {
@@ -302,6 +307,7 @@ impl Unavailable {
             Self::Corrupt { .. } => "store_corrupt",
             Self::Clock { .. } => "clock_skew",
             Self::Unrecorded => "decision_unrecorded",
+            Self::Internal => "internal_fault",
         }
     }
 }
