@@ -5,6 +5,7 @@
 //! unknown and what is not granted look the same in status, headers and body.
 
 use cachegate::{NotAuthenticated, Unavailable, Verdict};
+use cachegate_token::CredentialError;
 use cachegate_types::{Action, Principal};
 use http::{HeaderValue, Response, StatusCode, header};
 
@@ -39,7 +40,8 @@ impl Denial {
         let mut response = Response::new(B::from(format!("{}\n", self.text)));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        // Nx 24 shows a text only where this is `text/plain` to the letter, without a charset.
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if self.challenge {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"cachegate\""));
@@ -64,9 +66,15 @@ pub fn denial(protocol: Protocol, action: Action, verdict: &Verdict) -> Option<D
     Some(row(protocol, action, kind, &text))
 }
 
-/// The refusal of a credential that could not even be read, by its code.
-pub fn malformed(protocol: Protocol, action: Action, code: &'static str) -> Denial {
-    row(protocol, action, Kind::BadCredential, &not_authenticated_text(&NotAuthenticated::Malformed { code }))
+/// The refusal of a credential that could not even be read.
+///
+/// A checksum that is wrong is told from an unknown token by the holder's own tools alone: here both read the same.
+pub fn malformed(protocol: Protocol, action: Action, error: &CredentialError) -> Denial {
+    let reason = match error.code() {
+        "bad_checksum" => NotAuthenticated::Unknown,
+        code => NotAuthenticated::Malformed { code },
+    };
+    row(protocol, action, Kind::BadCredential, &not_authenticated_text(&reason))
 }
 
 const ANONYMOUS: &str = "not found, or not allowed without a token";
@@ -97,7 +105,11 @@ fn row(protocol: Protocol, action: Action, kind: Kind, text: &str) -> Denial {
 }
 
 fn not_authenticated_text(reason: &NotAuthenticated) -> String {
-    format!("{reason} [{}]", reason.code())
+    match reason {
+        // The sentence names it already.
+        NotAuthenticated::Malformed { .. } | NotAuthenticated::Refused { .. } => reason.to_string(),
+        _ => format!("{reason} [{}]", reason.code()),
+    }
 }
 
 fn unavailable_text(reason: &Unavailable) -> String {

@@ -49,7 +49,7 @@ async fn find(
     let now = now();
     let credential = credential_from_headers(headers, server.gate.brand()).map_err(|error| {
         server.log(action, None, "", error.code());
-        malformed(Protocol::Nx, action, error.code()).into_response()
+        malformed(Protocol::Nx, action, &error).into_response()
     })?;
     let part = |name: &str| path.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
     let hash = part("hash").unwrap_or_default();
@@ -222,8 +222,6 @@ fn failed(error: &std::io::Error) -> Response<Body> {
 fn plain(status: StatusCode, text: &str) -> Response<Body> {
     let mut response = Response::new(Body::from(format!("{text}\n")));
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/plain; charset=utf-8"));
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/plain"));
     response
 }

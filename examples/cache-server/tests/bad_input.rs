@@ -1,7 +1,7 @@
 //! Bad input of every kind ends in one clear sentence that says what to do, a status that is not zero, and nothing
 //! lost.
 
-#![expect(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::expect_used, clippy::panic, reason = "tests")]
 #![cfg(unix)]
 
 #[path = "support/child.rs"]

@@ -1,99 +1,28 @@
 //! What the server answers, verb by verb, in one process: statuses as Nx needs them, bodies whole, lanes apart.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "tests")]
+#![expect(clippy::expect_used, reason = "tests")]
 
+#[path = "support/host.rs"]
+mod host;
 #[path = "support/http.rs"]
 mod http;
 
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use cache_server::{Config, Server, now, serve};
-use cachegate::{Authority, Gate, MemoryVault, TokenSpec};
+use cache_server::now;
+use cachegate::{Authority, TokenSpec};
 use cachegate_policy::WorkspaceSettings;
-use cachegate_storage::{MemoryStorage, Storage};
-use cachegate_testkit::{Faults, FaultyStorage, ManualClock, Recorder};
-use cachegate_types::{AccessLevel, Action, ActionSet, Description, Epoch, Lane, Role};
+use cachegate_types::{AccessLevel, Action, ActionSet, Description, Role};
+use host::Host;
 use http::{Answer, get, head, put, send};
 
-/// A server in this process, on a port of its own.
-struct Host {
-    server: Arc<Server>,
-    address: SocketAddr,
-    faults: Arc<Faults>,
-    clock: Arc<ManualClock>,
-    recorder: Arc<Recorder>,
-    runtime: tokio::runtime::Runtime,
-    _data: tempfile::TempDir,
+/// Nx's two verbs, without a path in front.
+trait Verbs {
+    fn get(&self, token: Option<&str>, key: &str) -> Answer;
+    fn put(&self, token: Option<&str>, key: &str, body: &[u8]) -> Answer;
 }
 
-impl Host {
-    fn new() -> Self {
-        Self::with_limit(1024 * 1024)
-    }
-
-    fn with_limit(entry_limit: u64) -> Self {
-        let data = tempfile::tempdir().expect("a folder");
-        let config = Config {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            data: data.path().to_owned(),
-            entry_limit,
-            organization: "acme".parse().expect("a name"),
-            workspace: "app".parse().expect("a name"),
-        };
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .expect("a runtime");
-        let (recorder, clock) = (Arc::new(Recorder::default()), Arc::new(ManualClock::default()));
-        let (storage, faults) = FaultyStorage::new(Arc::new(MemoryStorage::new(Epoch(1))));
-        let storage: Arc<dyn Storage> = Arc::new(storage);
-        let (server, address) = runtime.block_on(async {
-            let listener = tokio::net::TcpListener::bind(config.listen).await.expect("a port");
-            let address = listener.local_addr().expect("its address");
-            let gate = Gate::builder(Arc::clone(&storage), Arc::new(MemoryVault::default()))
-                .clock(clock.clone())
-                .sink(recorder.clone())
-                .build(now())
-                .await
-                .expect("a gate");
-            let server = Server::compose(&config, storage, gate).await.expect("a server");
-            let server = Arc::new(server);
-            tokio::spawn(serve(listener, Arc::clone(&server), std::future::pending()));
-            (server, address)
-        });
-        Self { server, address, faults, clock, recorder, runtime, _data: data }
-    }
-
-    fn token(&self, level: AccessLevel, lane: &str) -> String {
-        self.token_for(level, lane, None)
-    }
-
-    fn token_for(&self, level: AccessLevel, lane: &str, life: Option<Duration>) -> String {
-        let spec = TokenSpec::Ci {
-            workspace: self.server.default_workspace(),
-            level,
-            lane: lane.parse::<Lane>().expect("a lane"),
-        };
-        let issued = self.runtime.block_on(self.server.gate().issue(
-            &Authority::Operator,
-            &spec,
-            Description::default(),
-            life,
-            now(),
-        ));
-        issued.expect("a token").token.expose_secret().to_owned()
-    }
-
-    fn settings(&self, settings: WorkspaceSettings) {
-        let workspace = self.server.default_workspace();
-        self.runtime
-            .block_on(self.server.gate().set_settings(&Authority::Operator, workspace, &settings, now()))
-            .expect("new settings");
-    }
-
+impl Verbs for Host {
     fn get(&self, token: Option<&str>, key: &str) -> Answer {
         get(self.address, &format!("/v1/cache/{key}"), &headers(token))
     }
@@ -155,7 +84,7 @@ fn anonymous_requests_have_the_workspaces_anonymous_level() {
     let host = Host::new();
     let writer = host.token(AccessLevel::ReadWrite, "main");
     assert_eq!(host.put(Some(&writer), "1", b"shared").status, 200);
-    let with = |anonymous| host.settings(WorkspaceSettings { anonymous, ..WorkspaceSettings::default() });
+    let with = |anonymous| host.settings(&WorkspaceSettings { anonymous, ..WorkspaceSettings::default() });
     let seen = || (host.get(None, "1").status, host.put(None, "2", b"x").status);
     assert_eq!(seen(), (404, 403), "none is the default");
     with(AccessLevel::ReadOnly);
@@ -176,20 +105,20 @@ fn an_empty_bearer_is_no_credential_and_matches_nothing() {
 #[test]
 fn a_bad_credential_is_401_with_a_reason_and_a_challenge_and_never_anonymous() {
     let host = Host::new();
-    host.settings(WorkspaceSettings { anonymous: AccessLevel::ReadWrite, ..WorkspaceSettings::default() });
+    host.settings(&WorkspaceSettings { anonymous: AccessLevel::ReadWrite, ..WorkspaceSettings::default() });
     let good = host.token(AccessLevel::ReadWrite, "main");
     let expired = host.token_for(AccessLevel::ReadWrite, "main", Some(Duration::ZERO));
     let unknown = Host::new().token(AccessLevel::ReadWrite, "main");
-    let mut typo = good.clone();
+    let mut typo = good;
     let last = typo.pop();
     typo.push(if last == Some('a') { 'b' } else { 'a' });
     for (name, token, reason) in [
         ("expired", expired.as_str(), "expired"),
         ("unknown", unknown.as_str(), "unknown_token"),
         ("mistyped", typo.as_str(), "[unknown_token]"),
-        ("garbage", "swordfish", "["),
+        ("garbage", "swordfish", "malformed (unknown_format)"),
         ("foreign", "eyJhbGciOiJFZERTQSJ9.e30.AAAA", "unknown_issuer"),
-        ("twelve kilobytes", &"x".repeat(12_000), "["),
+        ("twelve kilobytes", &"x".repeat(12_000), "malformed (unknown_format)"),
         ("twenty kilobytes", &"x".repeat(20_000), "too_large"),
     ] {
         for answer in [host.get(Some(token), "1"), host.put(Some(token), "1", b"x")] {
