@@ -188,7 +188,8 @@ impl Config {
             None => ConfigFile::default(),
         };
         let home = || {
-            directories::ProjectDirs::from("", "", "cachegate").map(|folders| folders.data_dir().to_owned())
+            let folders = etcetera::choose_base_strategy().ok()?;
+            Some(etcetera::BaseStrategy::data_dir(&folders).join("cachegate"))
         };
         let listen = flags.listen.or(file.listen).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080)));
         let name = |name: Option<Name>, default: &str| match name {
