@@ -226,7 +226,7 @@ pub struct TokenFilter {
     pub owner: Option<Principal>,
     /// Of this kind.
     pub kind: Option<TokenKind>,
-    /// Neither revoked nor expired at this moment.
+    /// Neither revoked, alone or in mass, nor expired at this moment. Ancestors are not looked at.
     pub live_at: Option<Timestamp>,
 }
 
