@@ -12,8 +12,7 @@ use ring::signature::{
 };
 use ring::{digest, hmac, rsa};
 
-use crate::key::check_ed25519;
-use crate::{KeyError, KeySet, KeySetError, VerifyingKey};
+use crate::{KeyError, KeySet, KeySetError, VerifyingKey, edwards};
 
 type Result<T> = std::result::Result<T, Error>;
 
@@ -54,7 +53,7 @@ pub fn ring_provider() -> &'static CryptoProvider {
             family(*algorithm, key.family())?;
             if let (Theirs::EdDSA, DecodingKeyKind::SecretOrDer(bytes)) = (algorithm, key.kind()) {
                 let bytes = bytes.as_slice().try_into().map_err(|_| ErrorKind::InvalidEddsaKey)?;
-                check_ed25519(bytes).map_err(|_| ErrorKind::InvalidEddsaKey)?;
+                edwards::check(bytes).map_err(|_| ErrorKind::InvalidEddsaKey)?;
             }
             Ok(Box::new(RingVerifier { algorithm: *algorithm, key: key.clone() }))
         },

@@ -185,10 +185,8 @@ impl Checker<'_> {
         let name = Text { raw: self.text.get(start..end).unwrap_or_default() };
         let hash = name.hash();
         for open in self.open.get(first..self.opened).unwrap_or_default() {
-            if open.hash == hash {
-                if open.name(self.text).same_as(name) {
-                    return Err(JsonError::Duplicate { position });
-                }
+            if open.hash == hash && open.name(self.text).same_as(name) {
+                return Err(JsonError::Duplicate { position });
             }
         }
         match self.open.get_mut(self.opened) {

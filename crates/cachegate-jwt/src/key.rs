@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::backend::{self, Active, Backend, Material};
 use crate::json::{self, JsonError, Limits, Object, Value};
-use crate::{Algorithm, base64url};
+use crate::{Algorithm, base64url, edwards};
 
 /// The name of a key: 1 to 256 opaque bytes. Compared whole; never a path, a query or a file name.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -214,7 +214,7 @@ impl VerifyingKey {
     ///
     /// # Errors
     ///
-    /// [`KeyError::SmallOrder`] and [`KeyError::NotCanonical`].
+    /// [`KeyError::SmallOrder`], [`KeyError::NotCanonical`] and [`KeyError::NotOnCurve`].
     pub fn from_ed25519_bytes(bytes: &[u8; 32]) -> Result<Self, KeyError> {
         Self::build(None, Algorithm::EdDsa, Material::Ed25519(bytes))
     }
@@ -326,7 +326,7 @@ impl VerifyingKey {
     fn build(id: Option<KeyId>, algorithm: Algorithm, material: Material<'_>) -> Result<Self, KeyError> {
         let required = match material {
             Material::Ed25519(bytes) => {
-                check_ed25519(bytes)?;
+                edwards::check(bytes)?;
                 format!(r#""crv":"Ed25519","kty":"OKP","x":"{}""#, base64url::encode(bytes))
             }
             Material::Point(point) => {
@@ -466,44 +466,6 @@ fn operations(value: Value<'_>) -> Result<(), KeyError> {
 
 fn bytes(text: Option<&str>, what: &'static str) -> Result<Vec<u8>, KeyError> {
     text.and_then(base64url::decode).ok_or(KeyError::Malformed { what })
-}
-
-/// Refuses keys that are written in a second way, and the eight points of small order, under which one signature
-/// fits every message: ring and aws-lc-rs take both.
-///
-/// A key off the curve is not told apart: no signature verifies under it.
-pub(crate) fn check_ed25519(bytes: &[u8; 32]) -> Result<(), KeyError> {
-    /// The y coordinates of the points of small order, little-endian: 0, 1, -1, and the two of order 8.
-    const SMALL_ORDER: [[u8; 32]; 5] = [
-        [0; 32],
-        [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
-        [
-            0xec, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-            0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f,
-        ],
-        [
-            0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0,
-            0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
-        ],
-        [
-            0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f,
-            0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
-        ],
-    ];
-    // Without the sign of x.
-    let mut y = *bytes;
-    if let Some(last) = y.last_mut() {
-        *last &= 0x7f;
-    }
-    if SMALL_ORDER.contains(&y) {
-        return Err(KeyError::SmallOrder);
-    }
-    // y must lie below 2^255 - 19.
-    let [first, middle @ .., last] = y;
-    if first >= 0xed && middle == [0xff; 30] && last == 0x7f {
-        return Err(KeyError::NotCanonical);
-    }
-    Ok(())
 }
 
 fn check_rsa(modulus: &[u8], exponent: &[u8]) -> Result<(), KeyError> {

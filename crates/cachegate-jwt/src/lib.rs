@@ -5,6 +5,7 @@ mod algorithm;
 mod backend;
 mod base64url;
 mod claims;
+mod edwards;
 mod error;
 #[cfg(feature = "jsonwebtoken")]
 mod interop;
