@@ -46,12 +46,13 @@ pub struct Allow {
 }
 
 impl Allow {
-    /// The lanes to look in, in this order; empty for what is not about entries.
+    /// The lanes to look in, in this order; empty for what is not about entries, and for an action that changes
+    /// something where the credential may not also read.
     pub fn read(&self) -> impl Iterator<Item = &Lane> {
         self.view.iter().filter(|_| self.reads).flat_map(|view| view.down_to(self.floor))
     }
 
-    /// The lane to write, when the action asked for leaves something behind in one.
+    /// The lane to write, when the action asked for leaves something behind in one: always the credential's own.
     pub fn write(&self) -> Option<&Lane> {
         self.view.as_deref().filter(|_| self.writes).and_then(LaneView::own)
     }
@@ -106,6 +107,12 @@ pub enum Reason {
         /// What was asked for.
         wanted: Action,
     },
+    /// The action means nothing for this kind of resource: a release is published, never written; an entry is
+    /// managed through its workspace.
+    NotApplicable {
+        /// What was asked for.
+        wanted: Action,
+    },
     /// The place has no lane for this credential.
     NoLane,
     /// Every lane that the credential reads lies below the floor.
@@ -122,6 +129,7 @@ impl Reason {
             Self::NotMember => "not_a_member",
             Self::ActionNotGranted { .. } => "action_not_granted",
             Self::PersonalLevel { .. } => "personal_level",
+            Self::NotApplicable { .. } => "not_applicable",
             Self::NoLane => "no_lane",
             Self::BelowFloor => "below_floor",
         }
@@ -155,43 +163,22 @@ pub fn decide(rights: &Rights, locks: &[Lock], question: &Question<'_>) -> Decis
 }
 
 fn examine(rights: &Rights, locks: &[Lock], question: &Question<'_>) -> Result<Allow, Reason> {
-    let Question { principal, action, resource, floor, now } = *question;
-    if !is_here(rights, resource) {
-        return Err(Reason::UnknownPlace);
+    let grant = permit(rights, locks, question)?;
+    if !applies(question.action, question.resource) {
+        return Err(Reason::NotApplicable { wanted: question.action });
     }
-    let lane = rights.view.as_deref().and_then(LaneView::own).map(Lane::class);
-    let stops =
-        |lock: &&Lock| lock.stops(rights.organization, rights.workspace, principal, lane, action, now);
-    if let Some(lock) = locks.iter().find(stops) {
-        return Err(Reason::Locked { lock: lock.id });
-    }
-    if let Some(index) =
-        rights.restrictions.iter().position(|restriction| !satisfied(restriction, rights, question))
-    {
-        return Err(Reason::Restricted { index });
-    }
-    if rights.cut == Cut::NotMember {
-        return Err(Reason::NotMember);
-    }
-    let held = held(rights, now);
-    let grant = rights.grants.iter().position(|grant| is_live(grant, now) && grant.actions.contains(action));
-    let Some(grant) = grant else {
-        return Err(Reason::ActionNotGranted { held, wanted: action });
-    };
-    let left = rights.cut.leaves();
-    if let (Cut::Personal(level), false) = (rights.cut, left.contains(action)) {
-        return Err(Reason::PersonalLevel { level, wanted: action });
-    }
-    let floor = match floor {
+    let floor = match question.floor {
         Some(class) => rights.floor.min(rights.order.rank(class)),
         None => rights.floor,
     };
-    let (reads, writes) = match (resource, action) {
-        (Resource::Organization(_) | Resource::Workspace(_), _) => (false, false),
-        (_, Action::Write | Action::Replace | Action::Delete | Action::Publish) => {
-            (held.intersection(left).contains(Action::Read), true)
+    let (reads, writes) = match (question.resource, question.action) {
+        (Resource::Organization(_) | Resource::Workspace(_), _)
+        | (_, Action::Administer | Action::Publish) => (false, false),
+        (_, Action::Write | Action::Replace | Action::Delete) => {
+            // The right to change an entry is no right to see one.
+            (permit(rights, locks, &Question { action: Action::Read, ..*question }).is_ok(), true)
         }
-        (_, Action::Resolve | Action::Read | Action::Administer) => (true, false),
+        (_, Action::Resolve | Action::Read) => (true, false),
     };
     if reads || writes {
         let view = rights.view.as_ref().ok_or(Reason::NoLane)?;
@@ -202,8 +189,56 @@ fn examine(rights: &Rights, locks: &[Lock], question: &Question<'_>) -> Result<A
     Ok(Allow { view: rights.view.clone(), floor, reads, writes, grant })
 }
 
+/// Which grant permits the action, if nothing stops it; lanes aside.
+fn permit(rights: &Rights, locks: &[Lock], question: &Question<'_>) -> Result<usize, Reason> {
+    let Question { principal, action, resource, now, .. } = *question;
+    if !is_here(rights, resource) {
+        return Err(Reason::UnknownPlace);
+    }
+    let lane = rights.view.as_deref().and_then(LaneView::own).map(Lane::class);
+    let stops =
+        |lock: &&Lock| lock.stops(rights.organization, rights.workspace, principal, lane, action, now);
+    // The oldest of those that stop it: the order in which they are listed reaches no answer.
+    if let Some(lock) = locks.iter().filter(stops).map(|lock| lock.id).min() {
+        return Err(Reason::Locked { lock });
+    }
+    if let Some(index) =
+        rights.restrictions.iter().position(|restriction| !satisfied(restriction, rights, question))
+    {
+        return Err(Reason::Restricted { index });
+    }
+    if rights.cut == Cut::NotMember {
+        return Err(Reason::NotMember);
+    }
+    let grant = rights.grants.iter().position(|grant| is_live(grant, now) && grant.actions.contains(action));
+    let Some(grant) = grant else {
+        return Err(Reason::ActionNotGranted { held: held(rights, now), wanted: action });
+    };
+    if let (Cut::Personal(level), false) = (rights.cut, rights.cut.leaves().contains(action)) {
+        return Err(Reason::PersonalLevel { level, wanted: action });
+    }
+    Ok(grant)
+}
+
+/// Whether the action means anything for this kind of resource. Of a place itself everything may be asked: whether
+/// the credential may do it there at all.
+const fn applies(action: Action, resource: &Resource) -> bool {
+    match resource {
+        Resource::Organization(_) | Resource::Workspace(_) => true,
+        Resource::Entry { .. } => ON_ENTRIES.contains(action),
+        Resource::Release { .. } => ON_RELEASES.contains(action),
+    }
+}
+
+/// What can be done to an entry.
+pub(crate) const ON_ENTRIES: ActionSet =
+    ActionSet::of(&[Action::Resolve, Action::Read, Action::Write, Action::Replace, Action::Delete]);
+
+/// What can be done to a release. It is immutable: publishing, which also yanks, is the one change.
+pub(crate) const ON_RELEASES: ActionSet = ActionSet::of(&[Action::Resolve, Action::Read, Action::Publish]);
+
 /// Whether the rights were gathered for the place that the resource is in.
-fn is_here(rights: &Rights, resource: &Resource) -> bool {
+pub(crate) fn is_here(rights: &Rights, resource: &Resource) -> bool {
     match resource {
         Resource::Organization(organization) => {
             rights.workspace.is_none() && rights.organization == *organization

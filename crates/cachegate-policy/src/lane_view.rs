@@ -17,16 +17,22 @@ impl LaneView {
     /// The view from `own`.
     ///
     /// `base` is the lane of the branch that a pull request is against, where the platform's verified facts name
-    /// it; one that is not more trusted than `own`, or not of the same source, is left out. `member` says whether
-    /// the reader is a member user: they alone read `dev` from another lane.
+    /// it. It counts for a `pull` lane alone, and only where it is more trusted than that lane and is either a branch
+    /// that the same source vouches for or a lane that everyone reads. `member` says whether the reader is a member
+    /// user: they alone read `dev` from another lane.
     pub fn new(settings: &WorkspaceSettings, own: &Lane, base: Option<&Lane>, member: bool) -> Self {
         let rank = |lane: &Lane| settings.lanes.rank(lane.class());
         let own_rank = rank(own);
         let mut lanes = vec![(own_rank, own.clone())];
         let above = |lane: &Lane| rank(lane) < own_rank;
-        if let Some(base) = base {
-            let same_source = base.class().is_single() || base.source() == own.source();
-            if same_source && above(base) && base.class() != LaneClass::Anonymous {
+        if let Some(base) = base.filter(|base| own.class() == LaneClass::Pull && above(base)) {
+            let readable = match base.class() {
+                LaneClass::Release | LaneClass::Main => true,
+                // Without a source nobody vouches that the two are of one repository.
+                LaneClass::Branch => own.source().is_some() && base.source() == own.source(),
+                LaneClass::Dev | LaneClass::Pull | LaneClass::Own | LaneClass::Anonymous => false,
+            };
+            if readable {
                 lanes.push((rank(base), base.clone()));
             }
         }
@@ -48,7 +54,7 @@ impl LaneView {
         Self { lanes, generation: settings.lane_generation }
     }
 
-    /// The one lane that its holder may write.
+    /// The one lane that its holder may write, when the holder may write at all.
     pub fn own(&self) -> Option<&Lane> {
         self.lanes.first().map(|(_, lane)| lane)
     }
@@ -101,5 +107,18 @@ mod tests {
         assert_eq!(with("branch/next"), [own, "release", "main"]);
         assert_eq!(with("pull/@github:1/18"), [own, "release", "main"]);
         assert_eq!(with("main"), [own, "main", "release"]);
+        assert_eq!(with("dev"), [own, "release", "main"]);
+    }
+
+    #[test]
+    fn a_base_that_no_source_vouches_for_is_not_read() {
+        assert_eq!(view("pull/17", Some("branch/next"), false), ["pull/17", "release", "main"]);
+    }
+
+    #[test]
+    fn only_a_pull_request_reads_a_base() {
+        assert_eq!(view("own/1", Some("branch/next"), false), ["own/1", "release", "main"]);
+        let own = "own/@github:1/1";
+        assert_eq!(view(own, Some("branch/@github:1/next"), false), [own, "release", "main"]);
     }
 }

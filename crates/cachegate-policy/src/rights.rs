@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use cachegate_types::{
     AccessLevel, Action, ActionSet, Grant, GrantSource, GroupId, Lane, LaneClass, OrganizationId,
-    Restriction, Role, Scope, UserId, WorkspaceId,
+    Restriction, Role, Scope, Timestamp, UserId, WorkspaceId,
 };
 
-use crate::{LaneView, OpenTo, WorkspaceSettings};
+use crate::decision::{ON_ENTRIES, ON_RELEASES, held};
+use crate::{LaneView, OpenTo, ReadOnlyCiWrites, WorkspaceSettings};
 
 /// A workspace as the decision sees it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -108,9 +109,9 @@ pub(crate) enum Cut {
 
 impl Cut {
     pub(crate) fn leaves(self) -> ActionSet {
-        // Managing and publishing are not uses of entries: the personal level does not reach them, so that an
-        // administrator who turns personal tokens off can turn them on again.
-        const MANAGING: ActionSet = ActionSet::of(&[Action::Administer, Action::Publish]);
+        // Managing is no use of entries: the personal level does not reach it, so that an administrator who turns
+        // personal tokens off can turn them on again.
+        const MANAGING: ActionSet = ActionSet::of(&[Action::Administer]);
         match self {
             Self::Nothing => ActionSet::ALL,
             Self::NotMember => ActionSet::EMPTY,
@@ -170,6 +171,9 @@ impl Rights {
                     Scope::Workspace(granted) => workspace == Some(granted),
                 };
                 rights.grants = grants.iter().filter(reaches).cloned().collect();
+                if let (Some(settings), LaneClass::Own) = (settings, lane.class()) {
+                    cut_read_only_ci(&mut rights.grants, settings.read_only_ci_writes);
+                }
                 rights.view = view(lane, *base, false);
                 if let Some(floor) = floor {
                     rights.floor = order.rank(*floor);
@@ -179,7 +183,65 @@ impl Rights {
         rights
     }
 
-    /// The grants that reach the place, in the order in which a decision's index counts them.
+    /// What the credential may do here after every cut of its own: what [`decide`](crate::decide) allows on the place
+    /// itself, on some entry or on some release of it, while no lock stops it.
+    ///
+    /// Version requirements are not weighed against one another: where two of them leave no version, it says what
+    /// each would leave.
+    pub fn usable(&self, now: Timestamp) -> ActionSet {
+        let reach = self.reach(now);
+        let held = held(self, now).intersection(self.cut.leaves()).intersection(reach.actions);
+        let mut usable = ActionSet::EMPTY;
+        if reach.place {
+            usable = held;
+        }
+        for (reached, meant) in [(reach.entries, ON_ENTRIES), (reach.releases, ON_RELEASES)] {
+            // Without a lane at or above the floor nothing can be looked at; changing is not looking.
+            let looks = self.view.as_deref().is_some_and(|view| view.down_to(self.floor).next().is_some());
+            let meant = if looks { meant } else { meant.intersection(CHANGING) };
+            if reached {
+                usable = usable.union(held.intersection(meant));
+            }
+        }
+        usable
+    }
+
+    /// The most that a token made by this credential for the place may carry: nobody hands on more than they hold.
+    ///
+    /// That is what its grants give and its own restrictions leave. The workspace's personal level is not in it,
+    /// for it cuts the use of entries by personal tokens and not what an administrator may give to a machine. A
+    /// credential that is restricted to releases or a closure hands on nothing.
+    pub fn ceiling(&self, now: Timestamp) -> ActionSet {
+        let reach = self.reach(now);
+        if reach.place { held(self, now).intersection(reach.actions) } else { ActionSet::EMPTY }
+    }
+
+    /// What the restrictions leave here.
+    fn reach(&self, now: Timestamp) -> Reach {
+        let inside = self.workspace.is_some();
+        let all = Reach { actions: ActionSet::ALL, place: true, entries: inside, releases: inside };
+        self.restrictions.iter().fold(all, |left, restriction| {
+            let here = |workspace: &WorkspaceId| self.workspace == Some(*workspace);
+            let or_nothing = |stays| if stays { left } else { Reach::default() };
+            match restriction {
+                Restriction::Actions(actions) => {
+                    Reach { actions: left.actions.intersection(*actions), ..left }
+                }
+                Restriction::Organization(organization) => or_nothing(self.organization == *organization),
+                Restriction::Workspaces(workspaces) => or_nothing(workspaces.iter().any(here)),
+                Restriction::Releases { workspace, .. } => {
+                    Reach { place: false, entries: false, releases: left.releases && here(workspace), ..left }
+                }
+                Restriction::Closure { workspace, .. } => {
+                    Reach { place: false, entries: left.entries && here(workspace), releases: false, ..left }
+                }
+                Restriction::Until(until) => or_nothing(now < *until),
+            }
+        })
+    }
+
+    /// The grants that reach the place, each with what it gives there, in the order in which a decision's index
+    /// counts them.
     pub fn grants(&self) -> &[Grant] {
         &self.grants
     }
@@ -187,6 +249,44 @@ impl Rights {
     /// What the lanes look like from here; `None` for an organization and for somebody who is no member.
     pub fn view(&self) -> Option<&LaneView> {
         self.view.as_deref()
+    }
+}
+
+/// What a credential's restrictions leave of a place: which actions, and on what.
+#[derive(Clone, Copy, Default)]
+struct Reach {
+    actions: ActionSet,
+    place: bool,
+    entries: bool,
+    releases: bool,
+}
+
+/// What leaves something behind in a workspace.
+const CHANGING: ActionSet =
+    ActionSet::of(&[Action::Write, Action::Replace, Action::Delete, Action::Administer, Action::Publish]);
+
+/// Takes the writes out of grants of CI tokens that have no right to an `own` lane.
+///
+/// One job's session writes its own lane for as long as the workspace's setting says so; the bare token, which
+/// several jobs share, never does.
+fn cut_read_only_ci(grants: &mut [Grant], setting: ReadOnlyCiWrites) {
+    const NO_LANE_WRITES: ActionSet =
+        ActionSet::of(&[Action::Resolve, Action::Read, Action::Administer, Action::Publish]);
+    for grant in grants {
+        let cut = match grant.source {
+            GrantSource::CiToken(_) => true,
+            GrantSource::Session(_) => setting == ReadOnlyCiWrites::Refuse,
+            GrantSource::AnonymousLevel
+            | GrantSource::Membership
+            | GrantSource::Role(_)
+            | GrantSource::Listed
+            | GrantSource::Group(_)
+            | GrantSource::DeviceToken(_)
+            | GrantSource::Rule(_) => false,
+        };
+        if cut {
+            grant.actions = grant.actions.intersection(NO_LANE_WRITES);
+        }
     }
 }
 

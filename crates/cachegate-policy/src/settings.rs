@@ -9,7 +9,8 @@ use cachegate_types::{AccessLevel, Lane, LaneClass};
 pub struct WorkspaceSettings {
     /// What a request without a credential may do. Default: nothing.
     pub anonymous: AccessLevel,
-    /// What cuts the use of entries by personal tokens; `none` turns them off here. Default: read-write.
+    /// What cuts the use of entries and releases by personal tokens; `none` turns them off here. Below read-write
+    /// it also takes `replace`, `delete` and `publish`, and never `administer`. Default: read-write.
     pub personal: AccessLevel,
     /// The lane of personal tokens. Default: `dev`.
     pub personal_lane: PersonalLane,
@@ -76,7 +77,7 @@ pub enum OpenTo {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum ReadOnlyCiWrites {
-    /// They are refused.
+    /// They are refused, and so are those of sessions that were exchanged for one while the setting was another.
     #[default]
     Refuse,
     /// A session that was exchanged for such a token also writes `own/<session id>`, which nobody else reads. The
@@ -95,12 +96,17 @@ impl LaneOrder {
     ///
     /// [`LaneOrderError`] when a class is missing or named twice.
     pub fn new(order: &[LaneClass]) -> Result<Self, LaneOrderError> {
-        let order: [LaneClass; 7] =
-            order.try_into().map_err(|_| LaneOrderError::Count { count: order.len() })?;
-        match LaneClass::ALL.into_iter().find(|class| !order.contains(class)) {
-            Some(class) => Err(LaneOrderError::Missing { class }),
-            None => Ok(Self(order)),
+        let times = |class| order.iter().filter(|held| **held == class).count();
+        if let Some(class) = LaneClass::ALL.into_iter().find(|class| times(*class) > 1) {
+            return Err(LaneOrderError::Repeated { class });
         }
+        if let Some(class) = LaneClass::ALL.into_iter().find(|class| times(*class) == 0) {
+            return Err(LaneOrderError::Missing { class });
+        }
+        // Neither missing nor repeated, so there are seven: the copy takes all.
+        let mut held = LaneClass::ALL;
+        held.iter_mut().zip(order).for_each(|(place, class)| *place = *class);
+        Ok(Self(held))
     }
 
     /// The classes, most trusted first.
@@ -145,14 +151,14 @@ impl From<LaneOrder> for Vec<LaneClass> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LaneOrderError {
-    /// Not seven classes.
-    #[error("a lane order names each of the 7 classes once, this one names {count}")]
-    Count {
-        /// How many there are.
-        count: usize,
+    /// A class is named more than once.
+    #[error("a lane order names each of the 7 classes once, `{class}` is named more than once")]
+    Repeated {
+        /// The class.
+        class: LaneClass,
     },
-    /// A class is named twice in another's place.
-    #[error("a lane order names each class once, `{class}` is missing")]
+    /// A class is not named.
+    #[error("a lane order names each of the 7 classes once, `{class}` is missing")]
     Missing {
         /// The class that is missing.
         class: LaneClass,
@@ -167,9 +173,12 @@ mod tests {
     fn an_order_names_each_class_once() {
         let mut order = LaneClass::ALL;
         assert_eq!(LaneOrder::new(&order).map(|order| order.rank(LaneClass::Dev)), Ok(2));
-        assert_eq!(LaneOrder::new(&[]), Err(LaneOrderError::Count { count: 0 }));
+        assert_eq!(LaneOrder::new(&[]), Err(LaneOrderError::Missing { class: LaneClass::Release }));
+        assert_eq!(LaneOrder::new(&order[..6]), Err(LaneOrderError::Missing { class: LaneClass::Anonymous }));
         order[1] = LaneClass::Release;
-        assert_eq!(LaneOrder::new(&order), Err(LaneOrderError::Missing { class: LaneClass::Main }));
+        assert_eq!(LaneOrder::new(&order), Err(LaneOrderError::Repeated { class: LaneClass::Release }));
+        let too_many = [&LaneClass::ALL[..], &[LaneClass::Own]].concat();
+        assert_eq!(LaneOrder::new(&too_many), Err(LaneOrderError::Repeated { class: LaneClass::Own }));
     }
 
     #[test]

@@ -3,10 +3,12 @@
 use std::fmt;
 use std::fmt::Write as _;
 
-use cachegate_types::{AccessLevel, Action, ActionSet, Grant, GrantSource, Principal, Resource, Restriction};
+use cachegate_types::{
+    AccessLevel, Action, ActionSet, Grant, GrantSource, Principal, Resource, Restriction, Role,
+};
 
-use crate::decision::{held, is_live, satisfied};
-use crate::{Decision, Lock, Question, Reason, Rights, decide};
+use crate::decision::{held, is_here, is_live, satisfied};
+use crate::{Decision, Lock, LockScope, Question, Reason, Rights, decide};
 
 /// Whom an explanation is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,31 +39,16 @@ pub struct Trace {
 
 /// Decides again, keeping every step.
 pub fn explain(rights: &Rights, locks: &[Lock], question: &Question<'_>) -> Trace {
-    let held = held(rights, question.now);
-    let cut = rights.restrictions.iter().fold(rights.cut.leaves(), |left, restriction| match restriction {
-        Restriction::Actions(actions) => left.intersection(*actions),
-        Restriction::Organization(_)
-        | Restriction::Workspaces(_)
-        | Restriction::Releases { .. }
-        | Restriction::Closure { .. }
-        | Restriction::Until(_)
-            if !satisfied(restriction, rights, question) =>
-        {
-            ActionSet::EMPTY
-        }
-        Restriction::Organization(_)
-        | Restriction::Workspaces(_)
-        | Restriction::Releases { .. }
-        | Restriction::Closure { .. }
-        | Restriction::Until(_) => left,
-    });
+    // Rights that were gathered for another place tell nothing of this one.
+    let usable =
+        if is_here(rights, question.resource) { rights.usable(question.now) } else { ActionSet::EMPTY };
     Trace {
         decision: decide(rights, locks, question),
         principal: question.principal.clone(),
         action: question.action,
         resource: question.resource.clone(),
-        held,
-        usable: held.intersection(cut),
+        held: held(rights, question.now),
+        usable,
         grants: rights.grants.iter().map(|grant| (grant.clone(), is_live(grant, question.now))).collect(),
         restrictions: rights
             .restrictions
@@ -106,10 +93,10 @@ impl Trace {
         if self.usable.is_empty() {
             return format!(
                 "{}: there is nothing here under this name that {} may use; check the name, or ask an administrator of \
-                 the organization for `{}`",
+                 the organization for {}",
                 self.action,
                 credential_text(&self.principal),
-                needed_text(self.action),
+                Needed(self.action),
             );
         }
         let action = self.action;
@@ -125,21 +112,33 @@ impl Trace {
                 )
             }
             Reason::ActionNotGranted { held, wanted } => format!(
-                "{wanted} needs `{}`, and {} holds {held} here; ask an administrator of the organization for it",
-                needed_text(*wanted),
+                "{wanted} needs {}, and {} holds {held} here; ask an administrator of the organization for it",
+                Needed(*wanted),
                 credential_text(&self.principal),
             ),
             Reason::PersonalLevel { level, wanted } => format!(
-                "{wanted} needs `{}`, and this workspace gives personal tokens `{level}`; an administrator can raise \
-                 the workspace's personal level",
-                needed_text(*wanted),
+                "{wanted} needs {}, and this workspace gives personal tokens `{level}`; an administrator can raise the \
+                 workspace's personal level",
+                Needed(*wanted),
             ),
+            Reason::NotApplicable { wanted } => {
+                format!("{wanted} is nothing that can be done to {}", self.kind())
+            }
             Reason::BelowFloor => {
                 format!(
                     "{action}: every lane that {} reads lies below the floor asked for",
                     credential_text(&self.principal)
                 )
             }
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self.resource {
+            Resource::Organization(_) => "an organization",
+            Resource::Workspace(_) => "a workspace",
+            Resource::Entry { .. } => "an entry",
+            Resource::Release { .. } => "a release",
         }
     }
 
@@ -203,10 +202,25 @@ fn credential_text(principal: &Principal) -> &'static str {
     }
 }
 
-fn needed_text(action: Action) -> &'static str {
-    match AccessLevel::needed_for(action) {
-        Some(level) => level.as_str(),
-        None => action.as_str(),
+/// The smallest right that holds the action.
+struct Needed(Action);
+
+impl fmt::Display for Needed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(action) = self;
+        match (AccessLevel::needed_for(*action), action) {
+            (Some(level), _) => write!(f, "`{level}`"),
+            (None, Action::Publish) => write!(f, "`{action}`, which is granted by name"),
+            (
+                None,
+                Action::Resolve
+                | Action::Read
+                | Action::Write
+                | Action::Replace
+                | Action::Delete
+                | Action::Administer,
+            ) => write!(f, "`{action}`, which the role `{}` brings", Role::Admin),
+        }
     }
 }
 
@@ -246,7 +260,7 @@ fn reason_text(reason: &Reason, locks: &[Lock]) -> String {
     match reason {
         Reason::UnknownPlace => "no such place".to_owned(),
         Reason::Locked { lock } => match locks.iter().find(|held| held.id == *lock) {
-            Some(held) => format!("lock {lock} on {:?} stops {}", held.scope, held.actions),
+            Some(held) => format!("lock {lock} on {} stops {}", scope_text(&held.scope), held.actions),
             None => format!("lock {lock}"),
         },
         Reason::Restricted { index } => format!("restriction {index} is not satisfied"),
@@ -255,8 +269,19 @@ fn reason_text(reason: &Reason, locks: &[Lock]) -> String {
         Reason::PersonalLevel { level, wanted } => {
             format!("{wanted} is wanted, the workspace's personal level is `{level}`")
         }
+        Reason::NotApplicable { wanted } => format!("{wanted} means nothing for this kind of resource"),
         Reason::NoLane => "the place has no lane for this credential".to_owned(),
         Reason::BelowFloor => "every readable lane lies below the floor".to_owned(),
+    }
+}
+
+fn scope_text(scope: &LockScope) -> String {
+    match scope {
+        LockScope::Everything => "everything".to_owned(),
+        LockScope::Organization(organization) => format!("organization {organization}"),
+        LockScope::Workspace(workspace) => format!("workspace {workspace}"),
+        LockScope::Principal(principal) => principal.to_string(),
+        LockScope::Lane(class) => format!("credentials in a lane of class {class}"),
     }
 }
 
