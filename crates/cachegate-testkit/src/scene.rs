@@ -1,16 +1,20 @@
 //! A ready gate: one organization `acme` with one workspace `app`, its owner, and tokens on demand.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cachegate::{
-    Authentication, Authority, Credential, DecisionEvent, DecisionSink, Degraded, Gate, GateBuilder, Issued,
-    KeyVault, MemoryVault, NotRecorded, PersonalForm, Request, TokenSpec, Verdict,
+    Authentication, Authority, Credential, DecisionEvent, DecisionSink, Degraded, DeviceAccess, Gate,
+    GateBuilder, Issued, KeyVault, MemoryVault, NotRecorded, PersonalForm, Request, TokenSpec, Verdict,
 };
-use cachegate_storage::{MemoryStorage, Storage};
+use cachegate_policy::WorkspaceSettings;
+use cachegate_storage::{Act, MemoryStorage, Preconditions, Storage, TokenForm, TokenKind, TokenRecord};
+use cachegate_token::{Digester, OpaqueKind, OpaqueToken};
 use cachegate_types::{
-    AccessLevel, Action, ActionSet, Description, EntryKey, Epoch, Lane, OrganizationId, Resource, Role,
-    SecretText, Timestamp, UserId, WorkspaceId,
+    AccessLevel, Action, ActionSet, ClosureId, Description, EntryKey, Epoch, Lane, Name, OrganizationId,
+    Principal, Resource, Restriction, Revision, Role, SecretBytes, SecretText, Timestamp, TokenId, UserId,
+    WorkspaceId,
 };
 
 use crate::{Faults, FaultyStorage, ManualClock};
@@ -60,6 +64,13 @@ pub struct Scene {
     pub owner: UserId,
     /// The owner's administering token.
     pub administrator: SecretText,
+    descendants: AtomicU64,
+}
+
+/// Bytes that no call before gave.
+fn unused_bytes(count: &AtomicU64) -> [u8; 10] {
+    let [a, b, c, d, e, f, g, h] = count.fetch_add(1, Ordering::SeqCst).to_be_bytes();
+    [0xcb, 0x1d, a, b, c, d, e, f, g, h]
 }
 
 impl std::fmt::Debug for Scene {
@@ -117,6 +128,7 @@ impl Scene {
             workspace: first.workspace,
             owner: first.owner,
             administrator: first.administrator.expect("an administrator").token,
+            descendants: AtomicU64::new(0),
         }
     }
 
@@ -146,6 +158,111 @@ impl Scene {
     /// A CI token of the workspace.
     pub async fn ci_token(&self, level: AccessLevel, lane: Lane) -> SecretText {
         self.issue(&TokenSpec::Ci { workspace: self.workspace, level, lane }, None).await.token
+    }
+
+    /// The same, with its record.
+    pub async fn ci(&self, level: AccessLevel, lane: Lane) -> Issued {
+        self.issue(&TokenSpec::Ci { workspace: self.workspace, level, lane }, None).await
+    }
+
+    /// A device token of the organization.
+    pub async fn device(&self, access: DeviceAccess) -> Issued {
+        self.issue(&TokenSpec::Device { organization: self.organization, access }, None).await
+    }
+
+    /// A personal token with these actions.
+    pub async fn personal(&self, owner: UserId, actions: ActionSet, form: PersonalForm) -> Issued {
+        self.issue(&TokenSpec::Personal { owner, actions, form }, None).await
+    }
+
+    /// A session that came of this token, with its rights, in this run; alive for an hour.
+    pub async fn child(&self, parent: &TokenRecord, run: &str) -> SecretText {
+        let kind = parent.kind;
+        self.descendant(parent, |record| TokenRecord { kind, run: Some(run.into()), ..record }).await
+    }
+
+    /// A token that reads one closure, come of this one.
+    pub async fn closure_reader(&self, parent: &TokenRecord, closure: ClosureId) -> SecretText {
+        let restriction = Restriction::Closure { workspace: self.workspace, closure };
+        self.descendant(parent, |record| TokenRecord { restrictions: vec![restriction], ..record }).await
+    }
+
+    /// A child of `parent` as an exchange makes it: changed like this, with `parent` as its nearest ancestor.
+    pub async fn descendant(
+        &self,
+        parent: &TokenRecord,
+        change: impl FnOnce(TokenRecord) -> TokenRecord,
+    ) -> SecretText {
+        let bytes: [u8; 10] = unused_bytes(&self.descendants);
+        let id = TokenId::new(NOW.into(), bytes);
+        let kind = match parent.kind {
+            TokenKind::Personal => OpaqueKind::Personal,
+            _ => OpaqueKind::Ci,
+        };
+        let token = OpaqueToken::new(kind, id, SecretBytes::new([7; 32]));
+        let ancestors = std::iter::once(parent.id).chain(parent.ancestors.iter().copied()).collect();
+        let record = change(TokenRecord {
+            id,
+            form: TokenForm::Opaque(Digester::sha256().digest(&token)),
+            ancestors,
+            family: id,
+            expires_at: Some((NOW + 3600).into()),
+            ..parent.clone()
+        });
+        let act = Act { by: Principal::Anonymous, token: None, at: NOW.into() };
+        self.storage.insert_token(&record, &Preconditions::default(), &act).await.expect("inserted");
+        token.to_text(self.gate.brand())
+    }
+
+    /// The operator revokes a token.
+    pub async fn revoke(&self, id: TokenId) -> Revision {
+        self.gate.revoke(&Authority::Operator, id, Description::default(), NOW.into()).await.expect("revoked")
+    }
+
+    /// The operator changes the workspace's settings.
+    pub async fn settings(&self, change: impl FnOnce(&mut WorkspaceSettings)) {
+        let record = self.storage.workspace(self.workspace).await.expect("read").expect("a workspace");
+        let mut settings = record.settings;
+        change(&mut settings);
+        self.gate
+            .set_settings(&Authority::Operator, self.workspace, &settings, NOW.into())
+            .await
+            .expect("changed");
+    }
+
+    /// Another organization of this name with one workspace.
+    pub async fn elsewhere(&self, name: &str) -> (OrganizationId, WorkspaceId) {
+        let (operator, name) = (Authority::Operator, name.parse::<Name>().expect("a name"));
+        let organization = self
+            .gate
+            .create_organization(&operator, name.clone(), NOW.into())
+            .await
+            .expect("an organization");
+        let settings = WorkspaceSettings::default();
+        let workspace = self
+            .gate
+            .create_workspace(&operator, organization, name, settings, NOW.into())
+            .await
+            .expect("a workspace");
+        (organization, workspace)
+    }
+
+    /// The stable name of the answer to whoever holds this token.
+    pub async fn code(&self, token: &SecretText, action: Action) -> &'static str {
+        self.ask(Some(token), action, "key").await.code()
+    }
+
+    /// The stable name of the answer in another workspace, at another moment.
+    pub async fn code_in(
+        &self,
+        workspace: WorkspaceId,
+        token: &SecretText,
+        action: Action,
+        now: Timestamp,
+    ) -> &'static str {
+        let credential = Credential::parse(token.expose_secret(), self.gate.brand()).expect("a credential");
+        let resource = Resource::entry(workspace, EntryKey::new(b"key").expect("a key"));
+        self.gate.check(Some(&credential), &Request::new(action, &resource), now).await.code()
     }
 
     /// A token that the operator makes.
