@@ -107,8 +107,8 @@ pub enum Reason {
         /// What was asked for.
         wanted: Action,
     },
-    /// The action means nothing for this kind of resource: a release is published, never written; an entry is
-    /// managed through its workspace.
+    /// The action means nothing for this kind of resource: a release is published, never written, and an entry is
+    /// written, never published.
     NotApplicable {
         /// What was asked for.
         wanted: Action,
@@ -230,12 +230,19 @@ const fn applies(action: Action, resource: &Resource) -> bool {
     }
 }
 
-/// What can be done to an entry.
-pub(crate) const ON_ENTRIES: ActionSet =
-    ActionSet::of(&[Action::Resolve, Action::Read, Action::Write, Action::Replace, Action::Delete]);
+/// What can be asked of an entry. Managing one opens no lane.
+pub(crate) const ON_ENTRIES: ActionSet = ActionSet::of(&[
+    Action::Resolve,
+    Action::Read,
+    Action::Write,
+    Action::Replace,
+    Action::Delete,
+    Action::Administer,
+]);
 
-/// What can be done to a release. It is immutable: publishing, which also yanks, is the one change.
-pub(crate) const ON_RELEASES: ActionSet = ActionSet::of(&[Action::Resolve, Action::Read, Action::Publish]);
+/// What can be asked of a release. It is immutable: publishing, which also yanks, is the one change.
+pub(crate) const ON_RELEASES: ActionSet =
+    ActionSet::of(&[Action::Resolve, Action::Read, Action::Administer, Action::Publish]);
 
 /// Whether the rights were gathered for the place that the resource is in.
 pub(crate) fn is_here(rights: &Rights, resource: &Resource) -> bool {
