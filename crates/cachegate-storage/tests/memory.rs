@@ -2,13 +2,14 @@
 
 #![cfg(feature = "conformance")]
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use cachegate_storage::conformance::{
     CASES, PERSISTENT_CASES, failures, random_operations, run_against_model,
 };
-use cachegate_storage::{MemoryStorage, Storage};
+use cachegate_storage::{MemoryStorage, Storage, acts};
 use cachegate_types::Epoch;
 use futures_executor::block_on;
 
@@ -38,6 +39,23 @@ fn memory_answers_as_the_model_does() {
         assert_eq!(outcome, Ok(()), "seed {seed}: {operations:#?}");
     }
     println!("{sequences} sequences of {LENGTH} operations agree, in {:?}", began.elapsed());
+}
+
+#[test]
+fn random_operations_reach_every_act() {
+    let mut done = BTreeMap::<String, u32>::new();
+    for seed in 0..200 {
+        let storage = fresh();
+        let outcome = block_on(run_against_model(&*storage, &random_operations(seed, LENGTH)));
+        assert_eq!(outcome, Ok(()), "seed {seed}");
+        for record in block_on(storage.audit(0, usize::MAX)).expect("an audit") {
+            *done.entry(record.entry.code.to_string()).or_default() += 1;
+        }
+    }
+    println!("{done:#?}");
+    for code in acts::CODES {
+        assert!(done.get(*code).is_some_and(|count| *count >= 20), "`{code}` is hardly ever done: {done:?}");
+    }
 }
 
 #[test]

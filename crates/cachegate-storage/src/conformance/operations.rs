@@ -157,9 +157,10 @@ pub fn random_operations(seed: u64, count: usize) -> Vec<Operation> {
         Deed::CreateUser { id: 1 },
         Deed::SetMember { organization: 1, user: 1, role: Role::Owner },
     ];
+    let length = if random.chance(4) { 0 } else { first.len() };
     first
         .into_iter()
-        .take(usize::from(random.below(5)))
+        .take(length)
         .chain(std::iter::repeat_with(|| random.deed()))
         .take(count)
         .map(Operation)
@@ -185,9 +186,14 @@ impl Random {
         u8::try_from(self.next() % u64::from(end.max(1))).unwrap_or(0)
     }
 
-    /// One of `1..=count`.
+    /// One of `1..=count`, low ones more often, so that operations meet.
     fn id(&mut self, count: u8) -> u8 {
-        self.below(count) + 1
+        self.below(count).min(self.below(count)) + 1
+    }
+
+    /// A second of the small world, or one soon after it.
+    fn second(&mut self) -> u8 {
+        self.below(20)
     }
 
     fn chance(&mut self, of: u8) -> bool {
@@ -211,15 +217,19 @@ impl Random {
             id: self.id(8),
             kind: self.below(6),
             owner: self.below(5),
-            issued: self.below(60),
-            expires: (!self.chance(3)).then(|| self.below(100)),
-            ancestors: if self.chance(2) { Vec::new() } else { self.some(5, 8) },
+            issued: self.second(),
+            expires: self.chance(2).then(|| self.second()),
+            ancestors: match self.below(8) {
+                0..=4 => Vec::new(),
+                5 | 6 => self.some(2, 8),
+                _ => self.some(5, 8),
+            },
             family: self.id(8),
         }
     }
 
     fn deed(&mut self) -> Deed {
-        match self.below(40) {
+        match self.below(41) {
             0 => Deed::CreateOrganization { id: self.id(3), name: self.id(3) },
             1 | 2 => Deed::CreateWorkspace { id: self.id(4), organization: self.id(3), name: self.id(3) },
             3 => Deed::SetSettings {
@@ -231,8 +241,8 @@ impl Random {
             4 => Deed::SetListed { id: self.id(4), count: self.below(3) },
             5 => Deed::CreateUser { id: self.id(4) },
             6 | 7 => Deed::SetMember { organization: self.id(3), user: self.id(4), role: self.role() },
-            8 => Deed::RemoveMember { organization: self.id(3), user: self.id(4) },
-            9 | 10 => Deed::PutGroup {
+            8 | 9 => Deed::RemoveMember { organization: self.id(3), user: self.id(4) },
+            10 => Deed::PutGroup {
                 id: self.id(4),
                 organization: self.id(3),
                 name: self.id(3),
@@ -244,20 +254,18 @@ impl Random {
                 live: if self.chance(3) { self.some(2, 8) } else { Vec::new() },
                 members: if self.chance(4) { vec![(self.id(3), self.id(4))] } else { Vec::new() },
             },
-            18 | 19 => Deed::RotateToken {
-                predecessor: self.id(8),
-                successor: self.draft(),
-                overlap: self.below(100),
-            },
+            18 | 19 => {
+                Deed::RotateToken { predecessor: self.id(8), successor: self.draft(), overlap: self.second() }
+            }
             20 | 21 => Deed::RevokeToken { id: self.id(8) },
             22 if self.chance(3) => {
-                Deed::RevokeMany { scope: self.below(7), of: self.id(8), until: Some(self.below(60)) }
+                Deed::RevokeMany { scope: self.below(7), of: self.id(8), until: Some(self.second()) }
             }
             22 if self.chance(3) => Deed::RevokeMany { scope: self.below(6), of: self.id(8), until: None },
-            23 => Deed::TouchTokens {
-                uses: (0..self.below(4)).map(|_| (self.id(8), self.below(100))).collect(),
-            },
-            24 => Deed::PurgeTokens { before: self.below(100) },
+            23 => {
+                Deed::TouchTokens { uses: (0..self.below(4)).map(|_| (self.id(8), self.second())).collect() }
+            }
+            24 => Deed::PurgeTokens { before: self.second() },
             25 => Deed::PutKey { id: self.id(3), created: self.below(4), revoked: self.chance(3) },
             26 => Deed::PutSealed { id: self.id(3), byte: self.below(9) },
             27 | 28 => Deed::PutRules {
@@ -282,8 +290,8 @@ impl Random {
                 closure: (!self.chance(3)).then(|| self.id(6)),
                 keys: self.some(3, 3),
             },
-            37 => Deed::YankRelease { workspace: self.id(4), version: self.id(4) },
-            38 => Deed::AppendAudit { count: self.below(4) },
+            37 | 38 => Deed::YankRelease { workspace: self.id(4), version: self.id(4) },
+            39 => Deed::AppendAudit { count: self.below(4) },
             _ => Deed::Look { limit: self.id(4) },
         }
     }
