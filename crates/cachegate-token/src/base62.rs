@@ -8,6 +8,30 @@ const ALPHABET: [u8; 62] = *b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmn
 /// As many digits as are taken at once: 62^10 is the highest power of 62 below 2^63.
 const CHUNK: usize = 10;
 
+/// The powers of 62 up to that one.
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, which would refuse to panic")]
+const POWERS: [u64; CHUNK + 1] = {
+    let mut powers = [1; CHUNK + 1];
+    let mut exponent = 1;
+    while exponent <= CHUNK {
+        powers[exponent] = powers[exponent - 1] * 62;
+        exponent += 1;
+    }
+    powers
+};
+
+/// The values, by digit. A table, because the branches of a comparison would be guessed wrong every third time.
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, which would refuse to panic")]
+const VALUES: [u8; 256] = {
+    let mut values = [0; 256];
+    let mut value = 0;
+    while value < 62 {
+        values[ALPHABET[value as usize] as usize] = value;
+        value += 1;
+    }
+    values
+};
+
 /// Writes the number into all of `digits`, zeros in front. `limbs` is little-endian; what does not fit is cut off, so
 /// the caller's width must be enough: 22 digits for 128 bits, 43 for 256, 6 for 32.
 pub(crate) fn encode<const LIMBS: usize>(mut limbs: [u64; LIMBS], digits: &mut [u8]) {
@@ -59,20 +83,15 @@ const fn halves(wide: u128) -> (u64, u64) {
 
 /// 62 to the power of a chunk's length.
 fn scale(length: usize) -> u64 {
-    (0..length).fold(1, |scale, _| scale * 62)
+    POWERS.get(length).copied().unwrap_or(1)
 }
 
 fn digit_of(value: u64) -> u8 {
     usize::try_from(value).ok().and_then(|index| ALPHABET.get(index)).copied().unwrap_or(b'0')
 }
 
-const fn value_of(digit: u8) -> u8 {
-    match digit {
-        b'0'..=b'9' => digit - b'0',
-        b'A'..=b'Z' => digit - b'A' + 10,
-        b'a'..=b'z' => digit - b'a' + 36,
-        _ => 0,
-    }
+fn value_of(digit: u8) -> u8 {
+    VALUES.get(usize::from(digit)).copied().unwrap_or(0)
 }
 
 #[cfg(test)]

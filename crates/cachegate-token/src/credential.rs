@@ -18,6 +18,9 @@ pub(crate) const MAX_TOKEN_LENGTH: usize = 16 * 1024;
 /// The longest header value that is looked at, in bytes: the longest token behind a login of 2,000 bytes, in Base64.
 const MAX_VALUE_LENGTH: usize = 24 * 1024;
 
+/// How far a text that is no token is searched for the reason, in bytes; the longest token that a gate issues is shorter.
+const TELLING_LENGTH: usize = 4 * 1024;
+
 const AUTHORIZATION: &str = "authorization";
 const NX_CLOUD_ID: &str = "nx-cloud-id";
 const NX_CLOUD_TOKEN: &str = "nx-cloud-personal-access-token";
@@ -110,7 +113,7 @@ impl<'a> Credential<'a> {
         if scheme.eq_ignore_ascii_case(b"bearer") {
             return match token {
                 [] => Ok(None),
-                token => Self::from_bytes(token, brand).map(Some),
+                token => Self::parse_bytes(token, brand).map(Some),
             };
         }
         if scheme.eq_ignore_ascii_case(b"basic") {
@@ -137,11 +140,7 @@ impl<'a> Credential<'a> {
     /// [`CredentialError::UnknownFormat`] when the text has no token's form; the others name what is wrong with one
     /// that has.
     pub fn parse(text: &'a str, brand: &Brand) -> Result<Self, CredentialError> {
-        if text.len() > MAX_TOKEN_LENGTH {
-            return Err(CredentialError::TooLarge { length: text.len() });
-        }
-        // What no token holds is looked for when there is no token: a good one is read only once.
-        Self::parse_form(text, brand).map_err(|error| never_in_a_token(text.as_bytes()).unwrap_or(error))
+        Self::parse_bytes(text.as_bytes(), brand)
     }
 
     /// The stable name of the form.
@@ -181,11 +180,11 @@ impl<'a> Credential<'a> {
             }
             Self::IssuedJwt(text) => {
                 context.update(b"i");
-                context.update(text.expose_secret().as_bytes());
+                context.update(text.as_bytes());
             }
             Self::ForeignJwt(text) => {
                 context.update(b"f");
-                context.update(text.expose_secret().as_bytes());
+                context.update(text.as_bytes());
             }
             Self::NxCloud { workspace, token } => {
                 context.update(b"n");
@@ -215,7 +214,7 @@ impl<'a> Credential<'a> {
         let mut parts = buffer.get(..length).unwrap_or_default().splitn(2, |byte| *byte == b':');
         match (parts.next(), parts.next()) {
             (_, Some([])) => Ok(None),
-            (_, Some(password)) => Ok(Some(Credential::from_bytes(password, brand)?.into_owned())),
+            (_, Some(password)) => Ok(Some(Credential::parse_bytes(password, brand)?.into_owned())),
             (_, None) => Err(CredentialError::MalformedBasic),
         }
     }
@@ -225,7 +224,7 @@ impl<'a> Credential<'a> {
         if token.is_empty() {
             return Ok(None);
         }
-        let token = match Credential::from_bytes(token, brand)? {
+        let token = match Credential::parse_bytes(token, brand)? {
             Credential::Opaque(token) if token.kind() == OpaqueKind::Personal => token,
             Credential::Opaque(_)
             | Credential::IssuedJwt(_)
@@ -245,29 +244,25 @@ impl<'a> Credential<'a> {
         }
     }
 
-    fn from_bytes(token: &'a [u8], brand: &Brand) -> Result<Self, CredentialError> {
-        if token.len() > MAX_TOKEN_LENGTH {
-            return Err(CredentialError::TooLarge { length: token.len() });
+    fn parse_bytes(text: &'a [u8], brand: &Brand) -> Result<Self, CredentialError> {
+        if text.len() > MAX_TOKEN_LENGTH {
+            return Err(CredentialError::TooLarge { length: text.len() });
         }
-        match std::str::from_utf8(token) {
-            Ok(text) => Self::parse(text, brand),
-            Err(error) => Err(never_in_a_token(token)
-                .unwrap_or(CredentialError::InvisibleByte { position: error.valid_up_to() })),
-        }
+        // What no token holds is looked for when there is no token: a good one is read only once.
+        Self::parse_form(text, brand).map_err(|error| never_in_a_token(text).unwrap_or(error))
     }
 
     /// Chooses by the prefix, or by the two dots of a JWT, the one form that the text can have.
-    fn parse_form(text: &'a str, brand: &Brand) -> Result<Self, CredentialError> {
-        if let Some(jwt) = text.strip_prefix(brand.jwt_prefix()) {
-            return JwtText::parse(jwt).map(Self::IssuedJwt);
+    fn parse_form(text: &'a [u8], brand: &Brand) -> Result<Self, CredentialError> {
+        if let Some(jwt) = text.strip_prefix(brand.jwt_prefix().as_bytes()) {
+            return JwtText::parse(jwt).map(Self::IssuedJwt).map_err(|_| CredentialError::MalformedJwt);
         }
-        if let Some([b'0'..=b'9', b'_', ..]) = text.strip_prefix(brand.as_str()).map(str::as_bytes) {
+        if let Some([b'0'..=b'9', b'_', ..]) = text.strip_prefix(brand.as_str().as_bytes()) {
             return Err(CredentialError::UnknownVersion);
         }
-        match OpaqueToken::parse(text, brand) {
+        match OpaqueToken::parse_bytes(text, brand) {
             Ok(token) => Ok(Self::Opaque(token)),
-            Err(OpaqueError::NotOurs) if text.contains('.') => JwtText::parse(text).map(Self::ForeignJwt),
-            Err(OpaqueError::NotOurs) => Err(CredentialError::UnknownFormat),
+            Err(OpaqueError::NotOurs) => JwtText::parse(text).map(Self::ForeignJwt),
             Err(error) => Err(CredentialError::Opaque(error)),
         }
     }
@@ -280,14 +275,22 @@ fn update_with_token(context: &mut digest::Context, token: &OpaqueToken) {
 }
 
 /// What is worth telling apart among texts that are no token: a byte that nobody sees, and a list.
+///
+/// Only the beginning is looked at, which holds the first token of any list and bounds what junk can cost. Further
+/// behind, the text is refused as what it is besides.
 fn never_in_a_token(text: &[u8]) -> Option<CredentialError> {
-    if let Some(position) = text.iter().position(|byte| !matches!(byte, b' '..=b'~')) {
+    let beginning = text.get(..TELLING_LENGTH).unwrap_or(text);
+    // All visible, no blank and no comma: a loop that the compiler does many bytes at a time.
+    if beginning.iter().fold(true, |usual, byte| usual & (byte.wrapping_sub(b'!') < 94) & (*byte != b',')) {
+        return None;
+    }
+    if let Some(position) = beginning.iter().position(|byte| !matches!(byte, b' '..=b'~')) {
         return Some(CredentialError::InvisibleByte { position });
     }
-    if text.contains(&b',') {
+    if beginning.contains(&b',') {
         return Some(CredentialError::Ambiguous(Ambiguity::List));
     }
-    let position = text.iter().position(|byte| *byte == b' ')?;
+    let position = beginning.iter().position(|byte| *byte == b' ')?;
     Some(CredentialError::InvisibleByte { position })
 }
 
@@ -298,7 +301,8 @@ pub struct JwtText<'a>(Text<'a>);
 
 #[derive(Clone)]
 enum Text<'a> {
-    Borrowed(&'a str),
+    /// Base64url and dots: [`JwtText::parse`] has seen every byte.
+    Borrowed(&'a [u8]),
     Owned(SecretText),
 }
 
@@ -306,38 +310,79 @@ impl<'a> JwtText<'a> {
     /// The compact serialization, for the codec that verifies it; never for a log, an error or a comparison.
     pub fn expose_secret(&self) -> &str {
         match &self.0 {
-            Text::Borrowed(text) => text,
+            Text::Borrowed(text) => std::str::from_utf8(text).unwrap_or_default(),
             Text::Owned(text) => text.expose_secret(),
         }
     }
 
-    fn parse(text: &'a str) -> Result<Self, CredentialError> {
-        let mut parts = text.split('.').map(str::is_empty);
-        let three = [parts.next(), parts.next(), parts.next(), parts.next()];
-        if three != [Some(false), Some(false), Some(false), None] {
-            return Err(CredentialError::MalformedJwt);
+    fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            Text::Borrowed(text) => text,
+            Text::Owned(text) => text.expose_secret().as_bytes(),
         }
-        // All bytes, and no early end: a loop that the compiler can do many bytes at a time.
-        let plain =
-            |byte: u8| byte.is_ascii_alphanumeric() | (byte == b'-') | (byte == b'_') | (byte == b'.');
-        match text.bytes().fold(true, |good, byte| good & plain(byte)) {
-            true => Ok(Self(Text::Borrowed(text))),
-            false => Err(CredentialError::MalformedJwt),
+    }
+
+    fn parse(text: &'a [u8]) -> Result<Self, CredentialError> {
+        match survey(text) {
+            (true, 2) if !has_empty_part(text) => Ok(Self(Text::Borrowed(text))),
+            (_, 0) => Err(CredentialError::UnknownFormat),
+            _ => Err(CredentialError::MalformedJwt),
         }
     }
 
     fn into_owned(self) -> JwtText<'static> {
-        match self.0 {
-            Text::Borrowed(text) => JwtText(Text::Owned(SecretText::new(text.to_owned()))),
-            Text::Owned(text) => JwtText(Text::Owned(text)),
+        JwtText(Text::Owned(match self.0 {
+            Text::Borrowed(_) => SecretText::new(self.expose_secret().to_owned()),
+            Text::Owned(text) => text,
+        }))
+    }
+}
+
+/// Whether one of the three parts that two dots make is empty.
+fn has_empty_part(text: &[u8]) -> bool {
+    let mut parts = text.splitn(2, |byte| *byte == b'.');
+    match (parts.next(), parts.next()) {
+        (Some([_, ..]), Some([second, .., last])) => *second == b'.' || *last == b'.',
+        _ => true,
+    }
+}
+
+/// Whether all bytes are base64url or dots, and how many dots there are, as far as it took to see that this is no JWT.
+///
+/// In blocks of a fixed size and without an early end inside one: a loop that the compiler does many bytes at a time.
+/// Every request with a JWT pays for this one.
+fn survey(text: &[u8]) -> (bool, usize) {
+    let (blocks, rest) = text.as_chunks::<64>();
+    let mut dots = 0;
+    for block in blocks {
+        let (plain, dots_here) = survey_block(block);
+        dots += dots_here;
+        if !plain || dots > 2 {
+            return (plain, dots);
         }
     }
+    let (plain, dots_here) = survey_block(rest);
+    (plain, dots + dots_here)
+}
+
+/// The same for at most 255 bytes.
+#[inline(always)]
+fn survey_block(block: &[u8]) -> (bool, usize) {
+    let (mut strange, mut dots) = (0_u8, 0_u8);
+    for byte in block {
+        let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
+        // From `-` over `.` and `/` to `9`.
+        let other = (byte.wrapping_sub(b'-') < 13) & (*byte != b'/');
+        strange |= u8::from(!(letter | other | (*byte == b'_')));
+        dots = dots.wrapping_add(u8::from(*byte == b'.'));
+    }
+    (strange == 0, usize::from(dots))
 }
 
 /// Shows the length alone.
 impl fmt::Debug for JwtText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "JwtText({} bytes)", self.expose_secret().len())
+        write!(f, "JwtText({} bytes)", self.as_bytes().len())
     }
 }
 

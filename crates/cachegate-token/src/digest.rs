@@ -4,7 +4,6 @@ use std::fmt;
 
 use ring::{digest, hmac};
 use subtle::{Choice, ConstantTimeEq};
-use zeroize::Zeroizing;
 
 use cachegate_types::SecretBytes;
 
@@ -203,10 +202,9 @@ enum Maker {
     HmacSha256 { id: u32, key: hmac::Key },
 }
 
-/// What a digest is of: a tag against confusion with other digests, kind, id and secret. 55 bytes are what SHA-256
-/// takes in one block.
-const MESSAGE_LENGTH: usize = 55;
-const MESSAGE_TAG: &[u8; 6] = b"cgtok1";
+/// Against confusion with digests of other things. With it a digest is of 55 bytes, the most that SHA-256 takes in one
+/// block.
+const TAG: &[u8; 6] = b"cgtok1";
 
 impl Maker {
     const fn scheme(&self) -> DigestScheme {
@@ -219,15 +217,20 @@ impl Maker {
     fn digest(&self, token: &OpaqueToken) -> TokenDigest {
         #[cfg(test)]
         work::DIGESTS.set(work::DIGESTS.get() + 1);
-        let mut message = Zeroizing::new([0; MESSAGE_LENGTH]);
-        let id = token.id().to_bytes();
-        let parts: [&[u8]; 4] = [MESSAGE_TAG, &[token.kind().byte()], &id, token.secret().expose_secret()];
-        for (to, from) in message.iter_mut().zip(parts.into_iter().flatten()) {
-            *to = *from;
-        }
+        // Each part has a fixed length, so that no two tokens make one message.
+        let (kind, id) = ([token.kind().byte()], token.id().to_bytes());
+        let parts: [&[u8]; 4] = [TAG, &kind, &id, token.secret().expose_secret()];
         let bytes = match self {
-            Self::Sha256 => to_array(digest::digest(&digest::SHA256, &*message).as_ref()),
-            Self::HmacSha256 { key, .. } => to_array(hmac::sign(key, &*message).as_ref()),
+            Self::Sha256 => {
+                let mut context = digest::Context::new(&digest::SHA256);
+                parts.into_iter().for_each(|part| context.update(part));
+                to_array(context.finish().as_ref())
+            }
+            Self::HmacSha256 { key, .. } => {
+                let mut context = hmac::Context::with_key(key);
+                parts.into_iter().for_each(|part| context.update(part));
+                to_array(context.sign().as_ref())
+            }
         };
         TokenDigest { scheme: self.scheme(), bytes }
     }

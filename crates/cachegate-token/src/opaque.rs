@@ -98,10 +98,14 @@ impl OpaqueToken {
     /// [`OpaqueError::NotOurs`] when the text does not begin as this brand's opaque tokens do; anything else is ours
     /// and wrong. To whoever presented it, all of them answer as an unknown token does.
     pub fn parse(text: &str, brand: &Brand) -> Result<Self, OpaqueError> {
+        Self::parse_bytes(text.as_bytes(), brand)
+    }
+
+    pub(crate) fn parse_bytes(text: &[u8], brand: &Brand) -> Result<Self, OpaqueError> {
         if text.len() > crate::credential::MAX_TOKEN_LENGTH {
             return Err(OpaqueError::TooLarge { length: text.len() });
         }
-        let Some([letter, b'_', digits @ ..]) = text.strip_prefix(brand.as_str()).map(str::as_bytes) else {
+        let Some([letter, b'_', digits @ ..]) = text.strip_prefix(brand.as_str().as_bytes()) else {
             return Err(OpaqueError::NotOurs);
         };
         if !letter.is_ascii_alphabetic() {
@@ -118,7 +122,7 @@ impl OpaqueToken {
         }
         let (id, rest) = digits.split_at_checked(ID_DIGITS).unwrap_or_default();
         let (secret, checksum) = rest.split_at_checked(SECRET_DIGITS).unwrap_or_default();
-        let (checked, _) = text.as_bytes().split_at_checked(expected - CHECKSUM_DIGITS).unwrap_or_default();
+        let (checked, _) = text.split_at_checked(expected - CHECKSUM_DIGITS).unwrap_or_default();
         // The checksum first: a typo is told as a typo, whatever else it broke.
         if base62::decode(checksum) != Some([u64::from(crc32fast::hash(checked))]) {
             return Err(OpaqueError::BadChecksum);
