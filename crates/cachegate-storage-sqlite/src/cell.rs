@@ -27,6 +27,11 @@ macro_rules! cells {
 }
 pub(crate) use cells;
 
+/// What every id of a page comes after: the id that the page before ended with, or no bytes, which come before all.
+pub(crate) fn start<T: ToCell>(after: Option<T>) -> Value {
+    after.map_or(Value::Blob(Vec::new()), |after| after.to_cell())
+}
+
 /// The names of the types, as SQLite has them.
 fn kind(value: ValueRef<'_>) -> &'static str {
     match value {
@@ -83,6 +88,12 @@ pub(crate) fn of_codec(error: StoreError) -> String {
     match error {
         StoreError::Corrupt { what, detail } => format!("its {what}: {detail}"),
         other => other.to_string(),
+    }
+}
+
+impl ToCell for Value {
+    fn to_cell(&self) -> Value {
+        self.clone()
     }
 }
 

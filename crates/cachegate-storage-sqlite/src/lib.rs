@@ -1,9 +1,23 @@
 #![doc = include_str!("../README.md")]
 
+mod audit;
+mod cell;
+mod error;
+mod fault;
+mod members;
 mod open;
-mod row;
+mod places;
+mod releases;
+mod revisions;
 mod schema;
+mod single_use;
+mod stable;
 mod storage;
+mod table;
+mod tokens;
+mod transaction;
+mod witness;
 mod worker;
 
-pub use open::{OpenError, SqliteStorage};
+pub use error::OpenError;
+pub use storage::{Options, SqliteStorage};

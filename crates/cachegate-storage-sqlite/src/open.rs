@@ -1,211 +1,257 @@
-//! Opening the file, and every reason not to.
+//! Finding out what a path is, before anything is written to it; and making a store where there is none.
 
-use std::fmt;
-use std::fs::OpenOptions;
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use cachegate_types::Epoch;
 use ring::rand::{SecureRandom, SystemRandom};
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags, params_from_iter};
 
-use crate::schema::{APPLICATION_ID, TABLES, VERSION};
-use crate::worker::Worker;
+use crate::OpenError;
+use crate::schema::{APPLICATION_ID, SCHEMA, VERSION};
+use crate::table::STORE;
+use crate::transaction::{Store, View};
+use crate::witness::beside;
 
-/// How long an act waits for another process's act to end.
-const BUSY: Duration = Duration::from_secs(5);
+/// The statements that are kept prepared: more than there are.
+const STATEMENTS: usize = 128;
 
-/// A storage in one SQLite file.
-#[derive(Clone)]
-pub struct SqliteStorage {
-    pub(crate) writer: Worker,
-    pub(crate) reader: Worker,
-}
+/// The log's file is cut back to this size when it has been read into the database.
+const LOG_LIMIT: i64 = 16 << 20;
 
-impl fmt::Debug for SqliteStorage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SqliteStorage").finish_non_exhaustive()
+/// The path, absolute and without links, whether there is a file yet or not.
+///
+/// So a name that SQLite would read as something else (`:memory:`, `file:a?mode=memory`) is a name, and a log is
+/// looked for where SQLite puts it.
+pub(crate) fn locate(path: &Path) -> Result<PathBuf, OpenError> {
+    let system = |source| OpenError::system(path, "find its folder", source);
+    match fs::canonicalize(path) {
+        Ok(found) => return Ok(found),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(system(error)),
     }
+    let name = path.file_name().ok_or_else(|| OpenError::NotAFile { path: path.to_owned() })?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Ok(fs::canonicalize(folder).map_err(system)?.join(name))
 }
 
-/// Why a file cannot be used. Nothing of it was changed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// The file cannot be made or opened.
-    #[error("cannot open the database `{path}`: {source}; check the folder and its permissions")]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The path is no file.
-    #[error("`{path}` is not a file; name a file for the database")]
-    NotAFile {
-        /// Which.
-        path: PathBuf,
-    },
-    /// The file can be read and not written.
-    #[error("the database `{path}` is read-only; the service has to write it")]
-    ReadOnly {
-        /// Which.
-        path: PathBuf,
-    },
-    /// The file is no database, or a damaged one.
-    #[error("`{path}` is not a database, or a damaged one; restore it from a backup, or name another file")]
-    NotADatabase {
-        /// Which.
-        path: PathBuf,
-    },
-    /// The file is another application's database.
-    #[error("`{path}` is the database of another application; name another file")]
-    Foreign {
-        /// Which.
-        path: PathBuf,
-    },
-    /// A newer version made the file.
-    #[error("the database `{path}` has version {found}, this program knows {known}; use a newer program")]
-    TooNew {
-        /// Which.
-        path: PathBuf,
-        /// The version found.
-        found: i32,
-        /// The newest version known.
-        known: i32,
-    },
-    /// Another process holds the file for itself.
-    #[error("the database `{path}` is locked by another process; stop it and try again")]
-    Locked {
-        /// Which.
-        path: PathBuf,
-    },
-    /// SQLite failed otherwise.
-    #[error("cannot use the database `{path}`: {detail}")]
-    Sqlite {
-        /// Which.
-        path: PathBuf,
-        /// What SQLite said.
-        detail: String,
-    },
-    /// The machine gave no randomness for the epoch.
-    #[error("the machine gave no randomness")]
-    Randomness,
+/// Makes an empty store at the path, unless something is there.
+///
+/// It is made under another name and then linked to its own, so that there never is half a store, and whoever else
+/// makes one at the same time loses nothing.
+pub(crate) fn make_unless_there(path: &Path, patience: Duration) -> Result<(), OpenError> {
+    let system = |what| move |source| OpenError::system(path, what, source);
+    match fs::symlink_metadata(path) {
+        Ok(_) => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(system("look at it")(error)),
+    }
+    for suffix in ["-wal", "-journal"] {
+        let log = beside(path, suffix);
+        if fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+            return Err(OpenError::OrphanedLog { path: path.to_owned(), log });
+        }
+    }
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".{:016x}.new", random()?.0));
+    let made = path.with_file_name(name);
+    create_file(&made).map_err(|source| match source.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            OpenError::ReadOnlyFolder { path: path.to_owned() }
+        }
+        _ => OpenError::system(path, "make it", source),
+    })?;
+    let linked = make(&made)
+        .map_err(|error| OpenError::of(path, patience, &error))
+        .and_then(|()| File::open(&made).and_then(|file| file.sync_all()).map_err(system("sync it")))
+        .and_then(|()| match fs::hard_link(&made, path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            linked => linked.map_err(system("name it")),
+        });
+    // Whether it has its name by now or not, this one is of no use any more.
+    let _ = fs::remove_file(&made);
+    linked?;
+    sync_folder(path).map_err(system("sync its folder"))
 }
 
-impl SqliteStorage {
-    /// Opens the file, making it with mode 0600 if it is not there.
-    ///
-    /// # Errors
-    ///
-    /// [`OpenError`]; an existing file is left as it is.
-    pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let file = |source| OpenError::File { path: path.to_owned(), source };
-        match std::fs::metadata(path) {
-            Ok(found) if !found.is_file() => return Err(OpenError::NotAFile { path: path.to_owned() }),
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let mut options = OpenOptions::new();
-                options.write(true).create_new(true);
-                #[cfg(unix)]
-                {
-                    use std::os::unix::fs::OpenOptionsExt;
-                    options.mode(0o600);
-                }
-                match options.open(path) {
-                    Ok(_) => {}
-                    // Another process was faster: its file is as good.
-                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                    Err(error) => return Err(file(error)),
+fn create_file(path: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
+}
+
+/// A name is on the disk when its folder is.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    if cfg!(unix) { path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all()) } else { Ok(()) }
+}
+
+fn make(path: &Path) -> rusqlite::Result<()> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    fill(&mut connection)?;
+    connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+    connection.close().map_err(|(_, error)| error)
+}
+
+/// Makes the tables of an empty store.
+pub(crate) fn fill(connection: &mut Connection) -> rusqlite::Result<()> {
+    let epoch = random().map_err(|_| rusqlite::Error::InvalidQuery)?;
+    let transaction = connection.transaction()?;
+    for statement in SCHEMA {
+        transaction.execute(statement, [])?;
+    }
+    transaction.execute(STORE.insert, params_from_iter(STORE.with_sum(&Store::new(epoch).cells())))?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.commit()
+}
+
+/// A new epoch: of all that there ever were, no two are equal.
+pub(crate) fn random() -> Result<Epoch, OpenError> {
+    let mut bytes = [0; 8];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| OpenError::Randomness)?;
+    Ok(Epoch(u64::from_be_bytes(bytes)))
+}
+
+/// Looks at what is there without a lock and without writing a byte, so that a file that is not this storage's stays
+/// as it is, its own log included.
+pub(crate) fn examine(path: &Path) -> Result<(), OpenError> {
+    let found = fs::metadata(path).map_err(|source| OpenError::system(path, "look at it", source))?;
+    let path = path.to_owned();
+    if !found.is_file() {
+        return Err(OpenError::NotAFile { path });
+    }
+    if found.len() == 0 {
+        return Err(OpenError::Empty { path });
+    }
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let Ok(connection) = Connection::open_with_flags(immutable(&path), flags) else {
+        return Err(OpenError::NoPermission { path });
+    };
+    // A log that is there may hold what the file lacks: then only SQLite's own look at both can tell.
+    let has_log = fs::metadata(beside(&path, "-wal")).is_ok_and(|log| log.len() > 0);
+    let number = |name: &str| -> Result<Option<i32>, OpenError> {
+        match connection.pragma_query_value(None, name, |row| row.get(0)) {
+            Ok(number) => Ok(Some(number)),
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => {
+                if has_log {
+                    Ok(None)
+                } else {
+                    Err(OpenError::Truncated { path: path.clone(), length: found.len() })
                 }
             }
-            Err(error) => return Err(file(error)),
+            Err(error) => Err(OpenError::of(&path, Duration::ZERO, &error)),
         }
-        let writer = connect(path)?;
-        let reader = connect(path)?;
-        let sqlite = |error| sqlite_error(path, &error);
-        reader.pragma_update(None, "query_only", true).map_err(sqlite)?;
-        Ok(Self {
-            writer: Worker::start("cachegate-sqlite-writer", writer).map_err(file)?,
-            reader: Worker::start("cachegate-sqlite-reader", reader).map_err(file)?,
-        })
+    };
+    identify(&path, number("application_id")?, number("user_version")?)
+}
+
+/// Whether this is a database of this storage, of a version that is known here.
+fn identify(path: &Path, application: Option<i32>, version: Option<i32>) -> Result<(), OpenError> {
+    let path = path.to_owned();
+    match (application, version) {
+        (Some(found), _) if found != APPLICATION_ID => {
+            Err(OpenError::Foreign { path, found, expected: APPLICATION_ID })
+        }
+        (_, Some(found)) if found > VERSION => Err(OpenError::TooNew { path, found, known: VERSION }),
+        (_, Some(found)) if found < VERSION => {
+            let detail = format!("its version is {found}, and there never was such a version");
+            Err(OpenError::Damaged { path, detail })
+        }
+        _ => Ok(()),
     }
 }
 
-fn connect(path: &Path) -> Result<Connection, OpenError> {
-    let sqlite = |error| sqlite_error(path, &error);
+/// The URI by which SQLite opens the file as one that nobody changes: no lock, no log, no recovery.
+fn immutable(path: &Path) -> String {
+    let mut uri = "file:".to_owned();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => {
+                uri.push(char::from(*byte))
+            }
+            _ => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    uri + "?immutable=1"
+}
+
+/// Opens a connection for acts, once everything was found in order.
+pub(crate) fn connect(path: &Path, patience: Duration) -> Result<Connection, OpenError> {
+    let sqlite = |error: rusqlite::Error| OpenError::of(path, patience, &error);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags).map_err(sqlite)?;
-    connection.busy_timeout(BUSY).map_err(sqlite)?;
-    // Reading what the file is comes before anything that could write to it.
-    let pragma =
-        |connection: &Connection, name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
-    let application = pragma(&connection, "application_id").map_err(sqlite)?;
-    let version = pragma(&connection, "user_version").map_err(sqlite)?;
-    let tables: i64 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(sqlite)?;
-    let is_new = application == 0 && version == 0 && tables == 0;
-    if !is_new && application != APPLICATION_ID {
-        return Err(OpenError::Foreign { path: path.to_owned() });
-    }
-    if version > VERSION {
-        return Err(OpenError::TooNew { path: path.to_owned(), found: version, known: VERSION });
-    }
+    let connection = Connection::open_with_flags(path, flags)
+        .map_err(|_| OpenError::NoPermission { path: path.to_owned() })?;
     if connection.is_readonly("main").map_err(sqlite)? {
-        return Err(OpenError::ReadOnly { path: path.to_owned() });
+        return Err(OpenError::ReadOnlyFile { path: path.to_owned() });
     }
+    connection.busy_timeout(patience).map_err(sqlite)?;
+    // Should it turn out not to be ours after all, then its log is left where it is.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(sqlite)?;
+    configure(&connection).map_err(sqlite)?;
+    let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get(0)).map_err(sqlite);
+    identify(path, Some(number("application_id")?), Some(number("user_version")?))?;
     let mode: String =
         connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(sqlite)?;
     if mode != "wal" {
-        let detail = format!("its journal mode is `{mode}`, and a write-ahead log is needed");
-        return Err(OpenError::Sqlite { path: path.to_owned(), detail });
+        return Err(OpenError::NoLog { path: path.to_owned(), found: mode });
     }
-    for (name, value) in [
-        ("synchronous", "FULL"),
-        ("foreign_keys", "ON"),
-        ("trusted_schema", "OFF"),
-        ("cell_size_check", "ON"),
-    ] {
-        connection.pragma_update(None, name, value).map_err(sqlite)?;
-    }
-    let synchronous = pragma(&connection, "synchronous").map_err(sqlite)?;
-    if synchronous != 2 {
-        let detail = "it cannot be told to sync each commit".to_owned();
-        return Err(OpenError::Sqlite { path: path.to_owned(), detail });
-    }
-    if is_new {
-        create(path, &mut connection)?;
-    }
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map_err(sqlite)?;
     Ok(connection)
 }
 
-/// Makes the tables, unless another process has made them meanwhile.
-fn create(path: &Path, connection: &mut Connection) -> Result<(), OpenError> {
-    let sqlite = |error| sqlite_error(path, &error);
-    let mut epoch = [0; 8];
-    SystemRandom::new().fill(&mut epoch).map_err(|_| OpenError::Randomness)?;
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
-    let made: i32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(sqlite)?;
-    if made == 0 {
-        transaction.execute_batch(TABLES).map_err(sqlite)?;
-        transaction
-            .execute(
-                "INSERT INTO revision (id, epoch, number) VALUES (1, ?1, 0)",
-                [i64::from_be_bytes(epoch)],
-            )
-            .map_err(sqlite)?;
-        transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(sqlite)?;
-        transaction.pragma_update(None, "user_version", VERSION).map_err(sqlite)?;
+/// What holds for every connection.
+pub(crate) fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // Nothing in a file that somebody else may have written makes this program do anything.
+    for (config, value) in [
+        (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
+        (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false),
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false),
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, true),
+        (DbConfig::SQLITE_DBCONFIG_DQS_DML, false),
+        (DbConfig::SQLITE_DBCONFIG_DQS_DDL, false),
+    ] {
+        connection.set_db_config(config, value)?;
     }
-    transaction.commit().map_err(sqlite)
+    // An acknowledged act is on the disk. `fullfsync` does on macOS what a sync does elsewhere.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "fullfsync", true)?;
+    connection.pragma_update(None, "checkpoint_fullfsync", true)?;
+    connection.pragma_update(None, "cell_size_check", true)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.query_row(&format!("PRAGMA journal_size_limit = {LOG_LIMIT}"), [], |_| Ok(()))
 }
 
-fn sqlite_error(path: &Path, error: &rusqlite::Error) -> OpenError {
-    let path = path.to_owned();
-    match error.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => OpenError::NotADatabase { path },
-        Some(ErrorCode::ReadOnly) => OpenError::ReadOnly { path },
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::Locked { path },
-        _ => OpenError::Sqlite { path, detail: error.to_string() },
+/// Whether the tables are those of this version, their pages hold together, and the row about the store can be read.
+pub(crate) fn check(path: &Path, connection: &Connection, patience: Duration) -> Result<Store, OpenError> {
+    let sqlite = |error: rusqlite::Error| OpenError::of(path, patience, &error);
+    let damaged = |detail: String| OpenError::Damaged { path: path.to_owned(), detail };
+    let mut statement = connection
+        .prepare("SELECT sql FROM sqlite_schema WHERE name NOT GLOB 'sqlite_*' ORDER BY rowid")
+        .map_err(sqlite)?;
+    let found = statement.query_map([], |row| row.get::<_, String>(0)).map_err(sqlite)?;
+    let found: Vec<String> = found.collect::<Result<_, _>>().map_err(sqlite)?;
+    if found != SCHEMA {
+        return Err(damaged(format!(
+            "its {} tables and indexes are not the {} of version {VERSION}",
+            found.len(),
+            SCHEMA.len()
+        )));
     }
+    let first: String =
+        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(sqlite)?;
+    if first != "ok" {
+        return Err(damaged(first));
+    }
+    View::of(connection).store().map_err(|error| damaged(error.to_string()))
 }

@@ -170,10 +170,7 @@ impl<'r> Cells<'r> {
     }
 
     /// The next column's value, which is one of the codec's forms.
-    pub(crate) fn decoded<T>(
-        &mut self,
-        decode: fn(&[u8]) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
+    pub(crate) fn decoded<T>(&mut self, decode: fn(&[u8]) -> Result<T, StoreError>) -> Result<T, StoreError> {
         self.taken(|value| decode(cell::bytes(value)?).map_err(cell::of_codec))
     }
 

@@ -1,9 +1,7 @@
-//! SQLite obeys every rule, and answers as the model does.
+//! The rules that every back-end obeys, over a file, over memory, and against a model.
 
-#![expect(clippy::expect_used, clippy::print_stdout, reason = "tests")]
-
+use std::cell::Cell;
 use std::sync::Arc;
-use std::time::Instant;
 
 use cachegate_storage::Storage;
 use cachegate_storage::conformance::{
@@ -13,57 +11,62 @@ use cachegate_storage_sqlite::SqliteStorage;
 use futures_executor::block_on;
 use tempfile::TempDir;
 
-/// Stores in one folder, each in a file of its own.
-struct Fresh {
-    folder: TempDir,
-    made: std::cell::Cell<u32>,
-}
-
-impl Fresh {
-    fn new() -> Self {
-        Self { folder: tempfile::tempdir().expect("a folder"), made: std::cell::Cell::new(0) }
-    }
-
-    fn next(&self) -> Arc<dyn Storage> {
-        self.made.set(self.made.get() + 1);
-        self.open()
-    }
-
-    fn open(&self) -> Arc<dyn Storage> {
-        let path = self.folder.path().join(format!("{}.sqlite", self.made.get()));
+#[test]
+fn every_rule_holds_over_a_file() {
+    let folder = TempDir::new().expect("a folder");
+    let made = Cell::new(0);
+    let fresh = || -> Arc<dyn Storage> {
+        made.set(made.get() + 1);
+        let path = folder.path().join(format!("{}.sqlite", made.get()));
         Arc::new(SqliteStorage::open(&path).expect("a store"))
-    }
+    };
+    assert_eq!(failures(&fresh), []);
+    assert_eq!(made.get(), CASES.len());
 }
 
 #[test]
-fn sqlite_obeys_every_rule() {
-    let fresh = Fresh::new();
-    let failed = failures(&|| fresh.next());
-    assert!(failed.is_empty(), "{} of {} cases fail: {failed:#?}", failed.len(), CASES.len());
+fn every_rule_holds_in_memory() {
+    let fresh = || -> Arc<dyn Storage> { Arc::new(SqliteStorage::open_in_memory().expect("a store")) };
+    assert_eq!(failures(&fresh), []);
 }
 
 #[test]
-fn what_sqlite_acknowledged_is_there_when_it_is_opened_again() {
-    let fresh = Fresh::new();
+fn every_rule_of_a_store_that_outlives_its_process_holds() {
     for (name, case) in PERSISTENT_CASES {
-        drop(fresh.next());
-        assert_eq!(block_on(case(&|| fresh.open())), Ok(()), "{name}");
+        let folder = TempDir::new().expect("a folder");
+        let path = folder.path().join("store.sqlite");
+        let open = || -> Arc<dyn Storage> { Arc::new(SqliteStorage::open(&path).expect("the store")) };
+        assert_eq!(block_on(case(&open)), Ok(()), "{name}");
     }
 }
 
-/// Sequences by default; `CACHEGATE_MODEL_SEQUENCES` asks for more. Each operation is a synced commit.
-const SEQUENCES: u64 = 60;
-const LENGTH: usize = 60;
+#[test]
+fn random_operations_are_answered_as_the_model_answers_them() {
+    for seed in 0..300 {
+        let storage = SqliteStorage::open_in_memory().expect("a store");
+        let outcome = block_on(run_against_model(&storage, &random_operations(seed, 60)));
+        assert_eq!(outcome, Ok(()), "seed {seed}");
+        assert_eq!(block_on(storage.verify()), Ok(()), "seed {seed}");
+    }
+}
 
 #[test]
-fn sqlite_answers_as_the_model_does() {
-    let asked = std::env::var("CACHEGATE_MODEL_SEQUENCES").ok().and_then(|text| text.parse().ok());
-    let sequences: u64 = asked.unwrap_or(SEQUENCES);
-    let (fresh, began) = (Fresh::new(), Instant::now());
-    for seed in 0..sequences {
-        let operations = random_operations(seed, LENGTH);
-        let outcome = block_on(run_against_model(&*fresh.next(), &operations));
-        assert_eq!(outcome, Ok(()), "seed {seed}: {operations:#?}");
+fn random_operations_are_answered_alike_over_a_file() {
+    let folder = TempDir::new().expect("a folder");
+    for seed in 1000..1020 {
+        let storage = SqliteStorage::open(&folder.path().join(format!("{seed}"))).expect("a store");
+        let outcome = block_on(run_against_model(&storage, &random_operations(seed, 60)));
+        assert_eq!(outcome, Ok(()), "seed {seed}");
+        assert_eq!(block_on(storage.verify()), Ok(()), "seed {seed}");
     }
-    println!("{sequences} sequences of {LENGTH} operations agree, in {:?}", began.elapsed());
+}
+
+#[test]
+#[ignore = "takes minutes: `cargo test -p cachegate-storage-sqlite --test conformance -- --ignored`"]
+fn ten_thousand_random_sequences_are_answered_as_the_model_answers_them() {
+    for seed in 2000..12_000 {
+        let storage = SqliteStorage::open_in_memory().expect("a store");
+        let outcome = block_on(run_against_model(&storage, &random_operations(seed, 60)));
+        assert_eq!(outcome, Ok(()), "seed {seed}");
+    }
 }
