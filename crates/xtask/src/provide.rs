@@ -1,0 +1,155 @@
+//! What some tests need beside Rust and a C compiler, and how it comes onto the machine.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::workspace::cargo;
+use crate::{Workspace, XtaskError};
+
+/// The version of cargo-deny that the configuration is written for.
+pub const CARGO_DENY: &str = "0.20.2";
+
+/// The variable that tells the tests where Nx is installed.
+pub const NX: &str = "CACHEGATE_NX";
+
+/// The lock of the Nx that the tests run, without the addresses it came from.
+const NX_MANIFESTS: [(&str, &str); 2] = [
+    ("package.json", include_str!("../clients/nx/package.json")),
+    ("package-lock.json", include_str!("../clients/nx/package-lock.json")),
+];
+
+/// Whether a test may ask for this.
+pub fn can_provide(need: &str) -> bool {
+    matches!(need, "strace" | "nx")
+}
+
+/// What a need came to.
+pub(crate) enum Provided {
+    /// It is there; the variables that say where.
+    Ready(Vec<(&'static str, OsString)>),
+    /// It is not, and why.
+    Missing(String),
+}
+
+/// Brings things onto the machine, asking the package lists for news at most once.
+#[derive(Debug, Default)]
+pub(crate) struct Provider {
+    updated: bool,
+}
+
+impl Provider {
+    pub(crate) fn provide(&mut self, need: &str, workspace: &Workspace) -> Result<Provided, XtaskError> {
+        match need {
+            "strace" => Ok(self.strace()),
+            "nx" => nx(workspace),
+            other => Ok(Provided::Missing(format!("nobody knows how to install `{other}`"))),
+        }
+    }
+
+    fn strace(&mut self) -> Provided {
+        if !answers("strace", &["--version"]) && !self.debian("strace") {
+            return Provided::Missing(
+                "not installed, and `apt-get install strace` was not possible".to_owned(),
+            );
+        }
+        if !answers("strace", &["-f", "-o", "/dev/null", "true"]) {
+            return Provided::Missing("this machine does not let one process trace another".to_owned());
+        }
+        Provided::Ready(Vec::new())
+    }
+
+    /// Installs a Debian package, where this is Debian and we are root.
+    fn debian(&mut self, package: &str) -> bool {
+        let root = std::fs::metadata("/proc/self").is_ok_and(|metadata| {
+            use std::os::unix::fs::MetadataExt;
+            metadata.uid() == 0
+        });
+        if !root || !answers("apt-get", &["--version"]) {
+            return false;
+        }
+        let apt = |arguments: &[&str]| {
+            let mut command = Command::new("apt-get");
+            command.env("DEBIAN_FRONTEND", "noninteractive").args(["-qq", "-o", "Dpkg::Use-Pty=0"]);
+            command.args(arguments).stdin(Stdio::null());
+            command.status().is_ok_and(|status| status.success())
+        };
+        if !self.updated {
+            println!("==> apt-get update");
+            self.updated = apt(&["update"]);
+        }
+        println!("==> apt-get install {package}");
+        apt(&["install", "-y", "--no-install-recommends", package])
+    }
+}
+
+fn nx(workspace: &Workspace) -> Result<Provided, XtaskError> {
+    let folder = workspace.target.join("clients").join("nx");
+    let ready = || Provided::Ready(vec![(NX, folder.clone().into_os_string())]);
+    for program in ["node", "npm"] {
+        if !answers(program, &["--version"]) {
+            return Ok(Provided::Missing(format!("no `{program}` on this machine")));
+        }
+    }
+    // Written last, so that an install cut short is done again.
+    let stamp = folder.join("installed.json");
+    let wanted = NX_MANIFESTS.map(|(_, text)| text).concat();
+    if std::fs::read_to_string(&stamp).is_ok_and(|held| held == wanted) && nx_command(&folder).is_file() {
+        return Ok(ready());
+    }
+    println!("==> npm ci, in {}", folder.display());
+    std::fs::create_dir_all(&folder).map_err(XtaskError::file(&folder))?;
+    for (name, text) in NX_MANIFESTS {
+        let path = folder.join(name);
+        std::fs::write(&path, text).map_err(XtaskError::file(path))?;
+    }
+    let arguments = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
+    let status = Command::new("npm").args(arguments).current_dir(&folder).stdin(Stdio::null()).status();
+    if !status.is_ok_and(|status| status.success()) {
+        return Ok(Provided::Missing("npm could not install it".to_owned()));
+    }
+    std::fs::write(&stamp, wanted).map_err(XtaskError::file(stamp))?;
+    Ok(ready())
+}
+
+fn nx_command(folder: &Path) -> PathBuf {
+    folder.join("node_modules").join(".bin").join("nx")
+}
+
+/// The cargo-deny to run: the one on the machine where it has the right version, else our own under the target folder.
+pub(crate) fn cargo_deny(workspace: &Workspace) -> Result<Option<PathBuf>, XtaskError> {
+    let tools = workspace.target.join("tools");
+    let own = tools.join("bin").join("cargo-deny");
+    let right = |program: &Path| {
+        let output = Command::new(program).arg("--version").stderr(Stdio::null()).output();
+        output.is_ok_and(|output| {
+            String::from_utf8_lossy(&output.stdout).trim() == format!("cargo-deny {CARGO_DENY}")
+        })
+    };
+    for program in [PathBuf::from("cargo-deny"), own.clone()] {
+        if right(&program) {
+            return Ok(Some(program));
+        }
+    }
+    println!("==> cargo install cargo-deny {CARGO_DENY}, about three minutes, once");
+    let status = Command::new(cargo())
+        .args(["install", "cargo-deny", "--locked", "--version", CARGO_DENY, "--quiet", "--root"])
+        .arg(&tools)
+        .arg("--target-dir")
+        .arg(tools.join("build"))
+        .stdin(Stdio::null())
+        .status()
+        .map_err(|source| XtaskError::Start { program: "cargo install".to_owned(), source })?;
+    let _ = std::fs::remove_dir_all(tools.join("build"));
+    Ok((status.success() && right(&own)).then_some(own))
+}
+
+fn answers(program: &str, arguments: &[&str]) -> bool {
+    Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
