@@ -102,7 +102,7 @@ pub struct FileVault {
 
 impl FileVault {
     /// The longest key file that is read: a PKCS#8 document of the key types in use is shorter.
-    const MAX_FILE: u64 = 8 * 1024;
+    const MAX_FILE: u32 = 8 * 1024;
 
     /// Opens the folder, and makes it if it is not there.
     ///
@@ -130,7 +130,14 @@ impl FileVault {
 impl KeyVault for FileVault {
     async fn put(&self, id: &str, key: &SecretKey) -> Result<(), VaultError> {
         let path = self.path(id)?;
+        // Written aside and linked to its name once it is whole: half a key never stands there.
+        let aside = path.with_extension("new");
         let error = |source| VaultError::File { path: path.clone(), source };
+        match fs::remove_file(&aside) {
+            Ok(()) => {}
+            Err(source) if source.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(error(source)),
+        }
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
@@ -138,20 +145,24 @@ impl KeyVault for FileVault {
             use std::os::unix::fs::OpenOptionsExt;
             options.mode(0o600);
         }
-        let mut file = match options.open(&path) {
-            Ok(file) => file,
+        let kept = options.open(&aside).and_then(|mut file| {
+            file.write_all(key.expose_secret())?;
+            file.sync_all()?;
+            // A link, unlike a rename, never replaces what is there.
+            fs::hard_link(&aside, &path)?;
+            // The name itself survives a power loss too.
+            #[cfg(unix)]
+            File::open(&self.folder)?.sync_all()?;
+            Ok(())
+        });
+        let _ = fs::remove_file(&aside);
+        match kept {
+            Ok(()) => Ok(()),
             Err(source) if source.kind() == io::ErrorKind::AlreadyExists => {
-                return Err(VaultError::Exists { id: id.to_owned() });
+                Err(VaultError::Exists { id: id.to_owned() })
             }
-            Err(source) => return Err(error(source)),
-        };
-        let written = file.write_all(key.expose_secret()).and_then(|()| file.sync_all());
-        if let Err(source) = written {
-            // Half a key is no key.
-            let _ = fs::remove_file(&path);
-            return Err(error(source));
+            Err(source) => Err(error(source)),
         }
-        Ok(())
     }
 
     async fn key(&self, id: &str) -> Result<Option<SecretKey>, VaultError> {
@@ -170,8 +181,9 @@ impl KeyVault for FileVault {
                 return Err(VaultError::Readable { path: path.clone(), mode });
             }
         }
-        let mut bytes = Vec::new();
-        file.take(Self::MAX_FILE).read_to_end(&mut bytes).map_err(error)?;
+        // The whole capacity at once: a list that grew would leave copies of the key behind.
+        let mut bytes = Vec::with_capacity(usize::try_from(Self::MAX_FILE).unwrap_or_default() + 1);
+        file.take(Self::MAX_FILE.into()).read_to_end(&mut bytes).map_err(error)?;
         Ok(Some(SecretKey::new(bytes)))
     }
 }
