@@ -1,5 +1,4 @@
 //! Who may do what, where, and when that ends: through the whole gate, not the policy alone.
-#![expect(clippy::expect_used, reason = "a step that fails is a failed test")]
 
 use std::time::Duration;
 
