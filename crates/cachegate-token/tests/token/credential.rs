@@ -117,6 +117,8 @@ fn basic_is_split_at_the_first_colon_and_the_rest_is_the_password() {
     assert_eq!(header(basic(&format!("a:{token}"))), parse(&token).map(Some));
     let error = header(basic(&format!("a:b:{token}")));
     assert_eq!(error, Err(CredentialError::UnknownFormat), "`b:` belongs to the password");
+    let error = header(basic(&format!("a:{token}:b"))).map_err(|error| error.code());
+    assert_eq!(error, Err("malformed"), "`:b` belongs to the password");
 }
 
 #[test]
@@ -446,6 +448,23 @@ fn loose_bits() -> String {
     assert_eq!(value.len() - digits.len(), 1, "two bits belong to no byte");
     let (rest, last) = digits.split_at(digits.len() - 1);
     format!("{rest}{}=", char::from(last.as_bytes()[0] + 1))
+}
+
+#[test]
+fn a_jwt_is_of_base64url_and_dots_alone_wherever_one_looks() {
+    // Long enough for whole blocks of bytes and a rest.
+    let jwt = format!("{}.{}.{}", "a".repeat(70), "b".repeat(90), "c".repeat(20));
+    for position in 0..jwt.len() {
+        for byte in 0..=0x7F_u8 {
+            let mut bytes = jwt.clone().into_bytes();
+            bytes[position] = byte;
+            let changed = String::from_utf8(bytes).expect("ASCII");
+            let dots = changed.bytes().filter(|byte| *byte == b'.').count();
+            let good = dots == 2 && (byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+            assert_eq!(parse(&changed).is_ok(), good, "byte {byte:#04x} at {position}");
+            assert_eq!(parse(&format!("cg1_{changed}")).is_ok(), good, "byte {byte:#04x} at {position}");
+        }
+    }
 }
 
 // Not mine, and mine and wrong.
