@@ -14,7 +14,7 @@ use crate::{Outcome, Report, Workspace, XtaskError, ignored_tests, listing};
 const ALTERNATIVES: [&str; 1] = ["aws-lc-rs"];
 
 /// The steps of `test`, in order.
-const STEPS: [&str; 7] = ["fmt", "clippy", "doc", "deny", "test", "alternatives", "installed"];
+const STEPS: [&str; 8] = ["fetch", "fmt", "clippy", "doc", "deny", "test", "alternatives", "installed"];
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +90,9 @@ fn test(workspace: &Workspace, options: &Options, report: &mut Report) -> Result
             continue;
         }
         match step {
+            "fetch" => {
+                report.command("cargo fetch --locked", cargo_in(workspace).args(["fetch", "--locked"]))?;
+            }
             "fmt" => {
                 report.command(
                     "cargo fmt --all --check",

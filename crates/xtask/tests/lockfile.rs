@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "tests")]
 
 use std::path::Path;
+use std::process::Command;
 
 use semver::Version;
 use serde_json::Value;
@@ -23,8 +24,11 @@ fn root() -> Table {
 
 /// What the lock file holds: each package's name, version, stated `rust-version`, and whether it is ours.
 fn locked() -> Vec<(String, Version, Option<Version>, bool)> {
-    let metadata =
-        Workspace::metadata(&workspace().root.join("Cargo.toml"), &["--locked"]).expect("cargo metadata");
+    let manifest = workspace().root.join("Cargo.toml");
+    // Where only this platform's packages were downloaded, these are looked at.
+    let metadata = Workspace::metadata(&manifest, &["--locked"])
+        .or_else(|_| Workspace::metadata(&manifest, &["--locked", "--filter-platform", &host()]))
+        .expect("cargo metadata");
     let packages = metadata.get("packages").and_then(Value::as_array).expect("packages");
     packages
         .iter()
@@ -39,6 +43,13 @@ fn locked() -> Vec<(String, Version, Option<Version>, bool)> {
             )
         })
         .collect()
+}
+
+/// The platform that this machine is.
+fn host() -> String {
+    let output = Command::new("rustc").arg("-vV").output().expect("rustc");
+    let text = String::from_utf8(output.stdout).expect("text");
+    text.lines().find_map(|line| line.strip_prefix("host: ")).expect("its host").to_owned()
 }
 
 /// `1.89` and `1.89.0` are one version.
