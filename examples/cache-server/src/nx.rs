@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Response, StatusCode, header};
+use axum::http::{HeaderMap, Response, StatusCode, Uri, header};
 use cachegate::{Allowed, Request, Verdict};
-use cachegate_http::{Protocol, credential_from_headers, denial, malformed};
+use cachegate_http::{Protocol, credential_from_headers, denial, malformed, refuse_credential_in_url};
 use cachegate_types::{Action, EntryKey, Resource, WorkspaceId};
 use futures_util::StreamExt;
 use tokio_util::io::ReaderStream;
@@ -19,9 +19,10 @@ use crate::server::{Server, now};
 pub(crate) async fn get(
     State(server): State<Arc<Server>>,
     Path(path): Path<Vec<(String, String)>>,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Response<Body> {
-    match find(&server, &path, &headers, Action::Read).await {
+    match find(&server, &path, &uri, &headers, Action::Read).await {
         Ok((allowed, workspace, key)) => serve(&server, &allowed, workspace, &key).await,
         Err(refusal) => refusal,
     }
@@ -30,10 +31,11 @@ pub(crate) async fn get(
 pub(crate) async fn put(
     State(server): State<Arc<Server>>,
     Path(path): Path<Vec<(String, String)>>,
+    uri: Uri,
     headers: HeaderMap,
     body: Body,
 ) -> Response<Body> {
-    match find(&server, &path, &headers, Action::Write).await {
+    match find(&server, &path, &uri, &headers, Action::Write).await {
         Ok((allowed, workspace, key)) => store(&server, &allowed, workspace, key, &headers, body).await,
         Err(refusal) => refusal,
     }
@@ -43,11 +45,14 @@ pub(crate) async fn put(
 async fn find(
     server: &Server,
     path: &[(String, String)],
+    uri: &Uri,
     headers: &HeaderMap,
     action: Action,
 ) -> Result<(Allowed, WorkspaceId, EntryKey), Response<Body>> {
     let now = now();
-    let credential = credential_from_headers(headers, server.gate.brand()).map_err(|error| {
+    let brand = server.gate.brand();
+    let read = refuse_credential_in_url(uri, brand).and_then(|()| credential_from_headers(headers, brand));
+    let credential = read.map_err(|error| {
         server.log(action, None, "", error.code());
         malformed(Protocol::Nx, action, &error).into_response()
     })?;

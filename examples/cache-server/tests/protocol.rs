@@ -158,6 +158,16 @@ fn base64(bytes: &[u8]) -> String {
 }
 
 #[test]
+fn a_token_in_the_url_is_refused() {
+    let host = Host::new();
+    let token = host.token(AccessLevel::ReadWrite, "main");
+    for path in [format!("/v1/cache/1?access_token={token}"), format!("/v1/cache/{token}")] {
+        let answer = get(host.address, &path, &[]);
+        assert_eq!((answer.status, answer.text().as_str()), (401, "this credential is malformed (in_url)"));
+    }
+}
+
+#[test]
 fn two_authorization_headers_are_refused() {
     let host = Host::new();
     let token = host.token(AccessLevel::ReadWrite, "main");
