@@ -1,7 +1,5 @@
 //! The public API of each library is the listing beside it, so that a change is seen.
 
-#![expect(clippy::expect_used, reason = "tests")]
-
 use std::collections::BTreeSet;
 
 use xtask::{Workspace, listing};
