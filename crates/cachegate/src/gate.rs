@@ -22,7 +22,7 @@ use crate::keys::KeyRing;
 use crate::sink::{DecisionEvent, DecisionSink, NotRecorded};
 use crate::usage::Uses;
 use crate::verdict::{Allowed, Denied, NotAuthenticated, Request, Unavailable, Verdict};
-use crate::{Clock, KeyVault, MonotonicClock, VaultError};
+use crate::{Clock, KeyVault, LongestLives, MonotonicClock, VaultError};
 
 /// A clock further from the store's than this refuses.
 pub(crate) const CLOCK_TOLERANCE: Duration = Duration::from_secs(30);
@@ -72,6 +72,7 @@ pub(crate) struct Inner {
     pub(crate) anonymous: Arc<Session>,
     pub(crate) degraded: Degraded,
     pub(crate) reuse: Reuse,
+    pub(crate) longest_lives: LongestLives,
     pub(crate) uses: Uses,
     pub(crate) sink: Option<Arc<dyn DecisionSink>>,
     pub(crate) randomness: SystemRandom,
@@ -88,6 +89,7 @@ pub struct GateBuilder {
     capacity: usize,
     degraded: Degraded,
     reuse: Reuse,
+    longest_lives: LongestLives,
     sink: Option<Arc<dyn DecisionSink>>,
 }
 
@@ -169,6 +171,13 @@ impl GateBuilder {
         self
     }
 
+    /// The longest lives of CI and personal tokens: what is asked for beyond them is cut. Default: no limit.
+    #[must_use]
+    pub fn longest_lives(mut self, longest_lives: LongestLives) -> Self {
+        self.longest_lives = longest_lives;
+        self
+    }
+
     /// What becomes of the line of a rotated token that is shown after its overlap. Default: a warning.
     #[must_use]
     pub fn reuse(mut self, reuse: Reuse) -> Self {
@@ -213,6 +222,7 @@ impl GateBuilder {
             anonymous: authenticate::anonymous(verifier),
             degraded: self.degraded,
             reuse: self.reuse,
+            longest_lives: self.longest_lives,
             uses: Uses::default(),
             sink: self.sink,
             randomness,
@@ -236,6 +246,7 @@ impl Gate {
             capacity: 65_536,
             degraded: Degraded::default(),
             reuse: Reuse::default(),
+            longest_lives: LongestLives::default(),
             sink: None,
         }
     }

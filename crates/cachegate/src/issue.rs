@@ -19,6 +19,16 @@ use crate::{Authentication, Gate};
 /// The longest life of a device token; it never slides.
 pub const DEVICE_TOKEN_LIFE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
+/// The longest lives of the kinds of token that may otherwise live until they are revoked. A device token's is
+/// [`DEVICE_TOKEN_LIFE`], whatever is said here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct LongestLives {
+    /// CI access tokens; `None`: until they are revoked.
+    pub ci: Option<Duration>,
+    /// Personal access tokens; `None`: until they are revoked.
+    pub personal: Option<Duration>,
+}
+
 /// What token to make.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -404,10 +414,13 @@ impl Inner {
     ) -> Result<Issued, IssueError> {
         let no_randomness = IssueError::Encoding { code: "no_randomness" };
         let id = draft.id.or_else(|| self.new_token_id(now)).ok_or(no_randomness)?;
-        let life = match (life, draft.longest) {
-            (Some(asked), Some(longest)) => Some(asked.min(longest)),
-            (asked, longest) => asked.or(longest),
+        let cap = match draft.kind {
+            TokenKind::Ci => self.longest_lives.ci,
+            TokenKind::Personal => self.longest_lives.personal,
+            TokenKind::Device | TokenKind::Session | TokenKind::Closure | TokenKind::Refresh => None,
         };
+        // The shortest of what was asked for and what is allowed.
+        let life = [life, draft.longest, cap].into_iter().flatten().min();
         let expires_at = life.map(|life| now.saturating_add(life));
         let (token, form) = if draft.jwt {
             let expires_at = expires_at.unwrap_or(now.saturating_add(DEVICE_TOKEN_LIFE));

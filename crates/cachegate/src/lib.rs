@@ -21,7 +21,7 @@ pub use cachegate_token::{Brand, Credential, CredentialError, Digester};
 pub use clock::{Clock, MonotonicClock, Ticks};
 pub use established::{Authentication, Method};
 pub use gate::{BuildError, Degraded, Gate, GateBuilder, Reuse};
-pub use issue::{DEVICE_TOKEN_LIFE, DeviceAccess, IssueError, Issued, PersonalForm, TokenSpec};
+pub use issue::{DEVICE_TOKEN_LIFE, DeviceAccess, IssueError, Issued, LongestLives, PersonalForm, TokenSpec};
 pub use keys::PUBLISH_BEFORE_USE;
 pub use manage::{Authority, FirstStart, ManageError};
 pub use provenance::{NotAdmitted, Provenance, SealError};

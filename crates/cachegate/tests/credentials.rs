@@ -435,3 +435,32 @@ fn last_used_is_noted_to_the_hour_and_written_when_asked() {
         assert_eq!(scene.gate.flush_last_used(hour.into()).await, Ok(0));
     });
 }
+
+#[test]
+fn what_is_remembered_is_bound_to_the_whole_credential() {
+    block_on(async {
+        // A good token warms the memory; nothing that differs from it in one place finds it there.
+        let scene = Scene::new().await;
+        let opaque = scene.ci_token(AccessLevel::ReadOnly, Lane::main()).await;
+        let jwt = scene.device(DeviceAccess::Normal).await.token;
+        for token in [&opaque, &jwt] {
+            assert_eq!(scene.code(token, Action::Read).await, "allowed");
+            let text = token.expose_secret();
+            for position in (0..text.len()).step_by(7).chain([text.len() - 1]) {
+                let mut bytes = text.as_bytes().to_vec();
+                bytes[position] = if bytes[position] == b'A' { b'B' } else { b'A' };
+                let text = String::from_utf8(bytes).expect("text");
+                let Ok(credential) = Credential::parse(&text, scene.gate.brand()) else { continue };
+                let resource = Resource::entry(scene.workspace, EntryKey::new(b"key").expect("a key"));
+                let request = Request::new(Action::Read, &resource);
+                assert!(
+                    scene.gate.check_held(Some(&credential), &request, NOW.into()).is_none(),
+                    "{position}"
+                );
+                let verdict = scene.gate.check(Some(&credential), &request, NOW.into()).await;
+                assert!(!verdict.is_allowed(), "{position}");
+            }
+            assert_eq!(scene.code(token, Action::Read).await, "allowed");
+        }
+    });
+}

@@ -471,3 +471,33 @@ fn an_administrator_distrusts_what_is_of_their_own_workspace_alone() {
         assert_eq!(lifted.expect_err("refused").to_string(), "no such mark of distrust");
     });
 }
+
+#[test]
+fn only_an_admitted_entry_occupies_its_place() {
+    block_on(async {
+        // What a distrusted writer left is no entry to whoever asks before writing: the next one may be written.
+        let scene = Scene::new().await;
+        let (bad, good) = (scene.ci(AccessLevel::ReadWrite, Lane::main()).await, writer(&scene).await);
+        let label = seal(&scene, &bad.token).await;
+        let writing = allowed(&scene, &good, Action::Write).await;
+        assert!(scene.gate.admit(Some(&label), &key(), &BODY, &writing).await.is_ok(), "occupied");
+        let scope = MarkScope::Token(bad.record.id);
+        let (mark, _) = scene.gate.distrust(&OPERATOR, scope, why(), NOW.into()).await.expect("marked");
+        let answer = scene.gate.admit(Some(&label), &key(), &BODY, &writing).await;
+        assert_eq!(answer, Err(NotAdmitted::Distrusted { mark }), "free");
+        let next = seal(&scene, &good).await;
+        assert_eq!(admit(&scene, &next, &good).await, Ok(()));
+    });
+}
+
+#[test]
+fn a_revoked_writers_entries_stay_until_they_are_distrusted() {
+    block_on(async {
+        // A revocation ends rights; what was written while they stood is another question.
+        let scene = Scene::new().await;
+        let (writer, reader) = (scene.ci(AccessLevel::ReadWrite, Lane::main()).await, writer(&scene).await);
+        let label = seal(&scene, &writer.token).await;
+        scene.revoke(writer.record.id).await;
+        assert_eq!(admit(&scene, &label, &reader).await, Ok(()));
+    });
+}

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use cachegate::{Authority, Candour, DeviceAccess, PersonalForm, Request, Verdict};
 use cachegate_policy::{Listed, ListedParty, LockScope, OpenTo, ReadOnlyCiWrites};
+use cachegate_storage::TokenRecord;
 use cachegate_testkit::{NOW, Scene, block_on};
 use cachegate_types::{
     AccessLevel, Action, ActionSet, Description, EntryKey, Lane, LaneClass, Principal, Resource, Role,
@@ -192,6 +193,12 @@ fn whoever_comes_back_needs_new_tokens_and_those_work() {
         let rotated = gate.rotate(&by, id, Duration::ZERO, None, later(9)).await;
         assert!(matches!(rotated, Err(cachegate::IssueError::FormerMember)), "{rotated:?}");
 
+        // A session that was exchanged for it afterwards is of the former time too.
+        let record = scene.storage.token(id).await.expect("read").expect("there");
+        let session =
+            scene.descendant(&record, |session| TokenRecord { issued_at: later(9), ..session }).await;
+        assert_eq!(scene.code_in(scene.workspace, &session, Action::Read, later(9)).await, "not_a_member");
+
         let new = gate.issue(&OPERATOR, &spec, why(), None, later(9)).await.expect("a token").token;
         assert_eq!(scene.code_in(scene.workspace, &new, Action::Read, later(9)).await, "allowed");
         assert_eq!(scene.code_in(scene.workspace, &old, Action::Read, later(9)).await, "not_a_member");
@@ -332,5 +339,24 @@ fn what_is_unknown_and_what_is_not_granted_look_the_same_to_whoever_holds_nothin
             }
         }
         assert_eq!(texts[0], texts[1]);
+    });
+}
+
+#[test]
+fn a_name_that_changes_hands_inherits_nothing() {
+    block_on(async {
+        // Tokens name workspaces by id: one of the same name elsewhere is another.
+        let scene = Scene::new().await;
+        let token = scene.ci_token(AccessLevel::ReadWrite, Lane::main()).await;
+        let (other, _) = scene.elsewhere("other").await;
+        let name = "app".parse().expect("a name");
+        let settings = cachegate_policy::WorkspaceSettings::default();
+        let twin = scene
+            .gate
+            .create_workspace(&OPERATOR, other, name, settings, NOW.into())
+            .await
+            .expect("a workspace of the same name");
+        assert_eq!(scene.code_in(scene.workspace, &token, Action::Read, NOW.into()).await, "allowed");
+        assert_eq!(scene.code_in(twin, &token, Action::Read, NOW.into()).await, "action_not_granted");
     });
 }
