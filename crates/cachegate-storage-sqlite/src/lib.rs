@@ -14,6 +14,8 @@ mod single_use;
 mod stable;
 mod storage;
 mod table;
+#[cfg(test)]
+mod tests;
 mod tokens;
 mod transaction;
 mod witness;

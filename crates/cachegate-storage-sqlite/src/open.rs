@@ -79,7 +79,8 @@ pub(crate) fn make_unless_there(path: &Path, patience: Duration) -> Result<(), O
     sync_folder(path).map_err(system("sync its folder"))
 }
 
-fn create_file(path: &Path) -> io::Result<()> {
+/// Makes an empty file for its owner alone.
+pub(crate) fn create_file(path: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -128,8 +129,11 @@ pub(crate) fn examine(path: &Path) -> Result<(), OpenError> {
     if !found.is_file() {
         return Err(OpenError::NotAFile { path });
     }
-    if found.len() == 0 {
-        return Err(OpenError::Empty { path });
+    match found.len() {
+        0 => return Err(OpenError::Empty { path }),
+        // No page of a database is smaller. SQLite takes a file of one byte for an empty one.
+        1..512 => return Err(OpenError::NotADatabase { path }),
+        512.. => {}
     }
     let flags =
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -151,7 +155,15 @@ pub(crate) fn examine(path: &Path) -> Result<(), OpenError> {
             Err(error) => Err(OpenError::of(&path, Duration::ZERO, &error)),
         }
     };
-    identify(&path, number("application_id")?, number("user_version")?)
+    identify(&path, number("application_id")?, number("user_version")?)?;
+    let pages = (number("page_size")?, number("page_count")?);
+    if let (Some(size), Some(count)) = pages
+        && !has_log
+        && u64::try_from(i64::from(size).saturating_mul(count.into())) != Ok(found.len())
+    {
+        return Err(OpenError::Truncated { path, length: found.len() });
+    }
+    Ok(())
 }
 
 /// Whether this is a database of this storage, of a version that is known here.
@@ -176,7 +188,7 @@ fn immutable(path: &Path) -> String {
     for byte in path.as_os_str().as_encoded_bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => {
-                uri.push(char::from(*byte))
+                uri.push(char::from(*byte));
             }
             _ => uri.push_str(&format!("%{byte:02X}")),
         }

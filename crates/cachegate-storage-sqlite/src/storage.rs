@@ -121,8 +121,7 @@ impl SqliteStorage {
         } else if acknowledged > store.commits {
             return Err(OpenError::Behind { path, found: store.commits, acknowledged });
         }
-        let is_news = said != Said::Commits(store.commits);
-        let witness = Witness::open(&path, is_news.then_some(store.commits))
+        let witness = Witness::open(&path, said, store.commits)
             .map_err(|source| OpenError::system(&path, "write how many acts it holds", source))?;
         let reading = open::connect(&path, patience)?;
         let sqlite = |error| OpenError::of(&path, patience, &error);

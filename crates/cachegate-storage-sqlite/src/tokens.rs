@@ -153,7 +153,7 @@ impl Transaction<'_> {
         )
     }
 
-    fn add_token(&mut self, record: &TokenRecord) -> Stored<()> {
+    pub(crate) fn add_token(&mut self, record: &TokenRecord) -> Stored<()> {
         self.replace_token(record)?;
         for ancestor in &record.ancestors {
             self.add_unless_there(&LINEAGE, &cells![ancestor, record.id])?;

@@ -6,9 +6,11 @@
 //! leaves it ahead.
 
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+
+use crate::open;
 
 /// What every witness begins with; the digit is its version.
 const MAGIC: [u8; 8] = *b"cgdback1";
@@ -64,15 +66,19 @@ pub(crate) fn read(database: &Path) -> io::Result<Said> {
 }
 
 impl Witness {
-    /// Opens the witness of this database for writing, making it if it is not there, and writes `commits`, if any.
-    pub(crate) fn open(database: &Path, commits: Option<u64>) -> io::Result<Self> {
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(false);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(path_of(database))?;
-        let witness = Self { file };
-        if let Some(commits) = commits {
+    /// Opens the witness of this database for writing, making it if it is not there. It says `commits` then, or more.
+    pub(crate) fn open(database: &Path, found: Said, commits: u64) -> io::Result<Self> {
+        let path = path_of(database);
+        if found == Said::Nothing {
+            make(&path, commits)?;
+        }
+        let witness = Self { file: OpenOptions::new().write(true).open(path)? };
+        let is_behind = match found {
+            Said::Nothing => false,
+            Said::Commits(found) => found < commits,
+            Said::Nonsense => true,
+        };
+        if is_behind {
             witness.file.set_len(LENGTH as u64)?;
             witness.write(commits)?;
             witness.file.sync_all()?;
@@ -85,6 +91,21 @@ impl Witness {
         let mut file = &self.file;
         file.seek(SeekFrom::Start(0))?;
         file.write_all(&said(commits))
+    }
+}
+
+/// Makes the witness whole before it has its name, so that nobody reads half of it. One that is there stays.
+fn make(path: &Path, commits: u64) -> io::Result<()> {
+    let random = open::random().map_err(io::Error::other)?;
+    let made = beside(path, &format!(".{:016x}.new", random.0));
+    open::create_file(&made)?;
+    let written = fs::write(&made, said(commits))
+        .and_then(|()| File::open(&made)?.sync_all())
+        .and_then(|()| fs::hard_link(&made, path));
+    fs::remove_file(&made)?;
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        written => written,
     }
 }
 
@@ -125,9 +146,12 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let database = folder.path().join("a");
         assert_eq!(read(&database).expect("readable"), Said::Nothing);
-        Witness::open(&database, Some(7)).expect("a witness").write(8).expect("written");
+        Witness::open(&database, Said::Nothing, 7).expect("a witness").write(8).expect("written");
         assert_eq!(read(&database).expect("readable"), Said::Commits(8));
-        std::fs::write(path_of(&database), b"").expect("emptied");
+        Witness::open(&database, Said::Nothing, 3).expect("the one that was made meanwhile");
+        Witness::open(&database, Said::Commits(8), 7).expect("one that is ahead of what was read before it");
+        assert_eq!(read(&database).expect("readable"), Said::Commits(8));
+        fs::write(path_of(&database), b"").expect("emptied");
         assert_eq!(read(&database).expect("readable"), Said::Nonsense);
     }
 }
