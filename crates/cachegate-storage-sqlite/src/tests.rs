@@ -400,7 +400,7 @@ fn median(mut figures: Vec<Duration>) -> Duration {
 }
 
 #[test]
-#[ignore = "prints figures: `cargo test --release -p cachegate-storage-sqlite --lib figures -- --ignored --nocapture`"]
+#[ignore = "long: prints figures; `cargo test --release -p cachegate-storage-sqlite --lib figures -- --ignored --nocapture`"]
 fn figures() {
     const ROWS: u32 = 100_000;
     let folder = TempDir::new().expect("a folder");

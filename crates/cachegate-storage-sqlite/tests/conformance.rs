@@ -62,7 +62,7 @@ fn random_operations_are_answered_alike_over_a_file() {
 }
 
 #[test]
-#[ignore = "takes minutes: `cargo test -p cachegate-storage-sqlite --test conformance -- --ignored`"]
+#[ignore = "long: takes minutes"]
 fn ten_thousand_random_sequences_are_answered_as_the_model_answers_them() {
     for seed in 2000..12_000 {
         let storage = SqliteStorage::open_in_memory().expect("a store");

@@ -114,7 +114,7 @@ fn a_killed_process_loses_nothing_that_it_acknowledged() {
 }
 
 #[test]
-#[ignore = "takes minutes: `cargo test -p cachegate-storage-sqlite --test durability -- --ignored`"]
+#[ignore = "long: takes minutes"]
 fn a_thousand_killed_processes_lose_nothing_that_they_acknowledged() {
     println!("{} acts were acknowledged", kill(1000));
 }
@@ -132,7 +132,7 @@ fn revoke_a_hundred() {
 }
 
 #[test]
-#[ignore = "needs strace: `cargo test -p cachegate-storage-sqlite --test durability -- --ignored`"]
+#[ignore = "needs strace: run by cargo xtask test"]
 fn each_acknowledgement_is_preceded_by_a_sync() {
     let folder = TempDir::new().expect("a folder");
     let path = folder.path().join("store.sqlite");
