@@ -171,8 +171,10 @@ impl Rights {
                     Scope::Workspace(granted) => workspace == Some(granted),
                 };
                 rights.grants = grants.iter().filter(reaches).cloned().collect();
-                if let (Some(settings), LaneClass::Own) = (settings, lane.class()) {
-                    cut_read_only_ci(&mut rights.grants, settings.read_only_ci_writes);
+                let own_lane = settings.filter(|_| lane.class() == LaneClass::Own);
+                for grant in &mut rights.grants {
+                    let left = left_of(grant.source, own_lane.map(|settings| settings.read_only_ci_writes));
+                    grant.actions = grant.actions.intersection(left);
                 }
                 rights.view = view(lane, *base, false);
                 if let Some(floor) = floor {
@@ -265,28 +267,30 @@ struct Reach {
 const CHANGING: ActionSet =
     ActionSet::of(&[Action::Write, Action::Replace, Action::Delete, Action::Administer, Action::Publish]);
 
-/// Takes the writes out of grants of CI tokens that have no right to an `own` lane.
+/// What the kind of a machine's credential leaves of its grants. `own_lane` is the workspace's setting where the
+/// credential's lane is an `own` lane.
 ///
-/// One job's session writes its own lane for as long as the workspace's setting says so; the bare token, which
-/// several jobs share, never does.
-fn cut_read_only_ci(grants: &mut [Grant], setting: ReadOnlyCiWrites) {
-    const NO_LANE_WRITES: ActionSet =
-        ActionSet::of(&[Action::Resolve, Action::Read, Action::Administer, Action::Publish]);
-    for grant in grants {
-        let cut = match grant.source {
-            GrantSource::CiToken(_) => true,
-            GrantSource::Session(_) => setting == ReadOnlyCiWrites::Refuse,
+/// One job's session writes its own lane for as long as the setting says so; a bare CI token, which several jobs
+/// share, never does. A device looks and changes nothing, whatever its record says.
+fn left_of(source: GrantSource, own_lane: Option<ReadOnlyCiWrites>) -> ActionSet {
+    const LOOKING: ActionSet = ActionSet::of(&[Action::Resolve, Action::Read]);
+    const NO_LANE_WRITES: ActionSet = LOOKING.union(ActionSet::of(&[Action::Administer, Action::Publish]));
+    match (source, own_lane) {
+        (GrantSource::DeviceToken(_), _) => LOOKING,
+        (GrantSource::CiToken(_), Some(_)) | (GrantSource::Session(_), Some(ReadOnlyCiWrites::Refuse)) => {
+            NO_LANE_WRITES
+        }
+        (GrantSource::CiToken(_), None)
+        | (GrantSource::Session(_), None | Some(ReadOnlyCiWrites::OwnLane))
+        | (
             GrantSource::AnonymousLevel
             | GrantSource::Membership
             | GrantSource::Role(_)
             | GrantSource::Listed
             | GrantSource::Group(_)
-            | GrantSource::DeviceToken(_)
-            | GrantSource::Rule(_) => false,
-        };
-        if cut {
-            grant.actions = grant.actions.intersection(NO_LANE_WRITES);
-        }
+            | GrantSource::Rule(_),
+            _,
+        ) => ActionSet::ALL,
     }
 }
 

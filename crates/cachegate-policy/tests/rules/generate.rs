@@ -76,6 +76,23 @@ pub(crate) fn lock_id(number: u8) -> LockId {
     LockId::from_bytes([number; 16])
 }
 
+/// Every order of the seven lane classes.
+pub(crate) fn orders() -> Vec<[LaneClass; 7]> {
+    fn permute(order: &mut [LaneClass; 7], fixed: usize, all: &mut Vec<[LaneClass; 7]>) {
+        if fixed == order.len() {
+            all.push(*order);
+        }
+        for next in fixed..order.len() {
+            order.swap(fixed, next);
+            permute(order, fixed + 1, all);
+            order.swap(fixed, next);
+        }
+    }
+    let mut all = Vec::new();
+    permute(&mut LaneClass::ALL.clone(), 0, &mut all);
+    all
+}
+
 /// The place that most cases are about; everything else belongs to others.
 pub(crate) const ORGANIZATION: u8 = 1;
 pub(crate) const WORKSPACE: u8 = 1;

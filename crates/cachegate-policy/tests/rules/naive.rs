@@ -137,6 +137,7 @@ fn is_granted(case: &Case, action: Action) -> bool {
                 && grant.until.is_none_or(|end| case.now < end)
                 && grant.actions.contains(action)
                 && !is_write_of_read_only_ci(case, grant, lane, action)
+                && !is_more_than_a_device_does(grant, action)
         }),
     }
 }
@@ -168,6 +169,10 @@ fn is_write_of_read_only_ci(case: &Case, grant: &Grant, lane: &Lane, action: Act
             | GrantSource::DeviceToken(_)
             | GrantSource::Rule(_) => false,
         }
+}
+
+fn is_more_than_a_device_does(grant: &Grant, action: Action) -> bool {
+    matches!(grant.source, GrantSource::DeviceToken(_)) && !holds(AccessLevel::ReadOnly, action)
 }
 
 fn holds(level: AccessLevel, action: Action) -> bool {

@@ -98,13 +98,12 @@ fn scenes() -> Vec<(&'static str, Case)> {
     personal.settings.personal = AccessLevel::ReadOnly;
     let mut release = person(Role::Admin, Action::Write);
     release.resource = generate::release(workspace, "1.2.3");
+    let mut publish = person(Role::Admin, Action::Publish);
+    publish.resource = generate::release(workspace, "1.2.3");
     let mut floor = ci(AccessLevel::ReadOnly, Action::Read);
     floor.floor = Some(LaneClass::Pull);
-    floor.settings.order.rotate_right(3);
-    floor.settings.order.swap(0, 1);
-    let pull = Lane::named(LaneClass::Branch, None, b"next").expect("a lane");
     if let Who::Granted { lane, .. } = &mut floor.who {
-        *lane = pull;
+        *lane = Lane::named(LaneClass::Branch, None, b"next").expect("a lane");
     }
     floor.settings.order = [
         LaneClass::Pull,
@@ -155,7 +154,7 @@ fn scenes() -> Vec<(&'static str, Case)> {
         ("action_not_granted: read-only CI writes", ci(AccessLevel::ReadOnly, Action::Write)),
         ("action_not_granted: a workload writes", workload),
         ("action_not_granted: a member deletes", person(Role::Member, Action::Delete)),
-        ("action_not_granted: an admin publishes", person(Role::Admin, Action::Publish)),
+        ("action_not_granted: an admin publishes", publish),
         ("action_not_granted: the list says resolve-only", listed),
         ("personal_level", personal),
         ("not_applicable", release),
