@@ -7,13 +7,20 @@ use cachegate_types::Timestamp;
 use crate::SqliteStorage;
 use crate::cell::cells;
 use crate::table::CONSUMED;
-use crate::transaction::Stored;
+use crate::transaction::{Stored, Transaction};
+
+impl Transaction<'_> {
+    /// Uses up the key. Answers whether it was free.
+    pub(crate) fn use_up(&mut self, scope: &str, key: &[u8], keep_until: Timestamp) -> Stored<bool> {
+        self.add_unless_there(&CONSUMED, &cells![scope, key, keep_until])
+    }
+}
 
 #[async_trait]
 impl SingleUse for SqliteStorage {
     async fn consume(&self, scope: &str, key: &[u8], keep_until: Timestamp) -> Stored<bool> {
-        let values = cells![scope, key, keep_until];
-        self.act(move |tx| tx.add_unless_there(&CONSUMED, &values)).await
+        let (scope, key) = (scope.to_owned(), key.to_vec());
+        self.act(move |tx| tx.use_up(&scope, &key, keep_until)).await
     }
 
     async fn purge_consumed(&self, now: Timestamp) -> Stored<u64> {

@@ -174,6 +174,11 @@ impl Tokens for SqliteStorage {
         self.act(move |tx| {
             tx.refuse_token(record.id)?;
             rules::check_insertion(&record, &preconditions, act.at, &**tx)?;
+            for used in &preconditions.uses {
+                if !tx.use_up(&used.scope, &used.key, used.keep_until)? {
+                    return Err(rules::USED_UP);
+                }
+            }
             tx.add_token(&record)?;
             tx.note(&acts::insert_token(&record, &act))
         })

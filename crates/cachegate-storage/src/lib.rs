@@ -16,7 +16,7 @@ pub use error::StoreError;
 pub use memory::MemoryStorage;
 pub use record::{
     Act, AuditEntry, AuditRecord, Change, ChangeKind, Changes, GroupRecord, Heartbeat, KeyPurpose, KeyRecord,
-    LockRecord, MarkRecord, MarkScope, MassRevocation, MassScope, MemberRecord, MembershipRecord,
+    LockRecord, MarkRecord, MarkScope, MassRevocation, MassScope, MemberRecord, MembershipRecord, OneUse,
     OrganizationRecord, Preconditions, ReleaseRecord, Revoked, RulesDocument, Superseded, TokenFilter,
     TokenForm, TokenKind, TokenRecord, UserRecord, WorkspaceRecord,
 };

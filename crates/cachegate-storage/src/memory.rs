@@ -18,8 +18,8 @@ use cachegate_types::{
 use crate::{
     Act, Audit, AuditEntry, AuditRecord, Change, ChangeKind, Changes, Distrust, GroupRecord, Heartbeat,
     KeyRecord, Keys, LockRecord, Locks, MarkRecord, MassRevocation, MemberRecord, Members, MembershipRecord,
-    OrganizationRecord, Organizations, Preconditions, ReleaseRecord, Releases, Revisions, Revoked, Rules,
-    RulesDocument, SingleUse, StoreError, Superseded, TokenFilter, TokenRecord, Tokens, UserRecord,
+    OneUse, OrganizationRecord, Organizations, Preconditions, ReleaseRecord, Releases, Revisions, Revoked,
+    Rules, RulesDocument, SingleUse, StoreError, Superseded, TokenFilter, TokenRecord, Tokens, UserRecord,
     WorkspaceRecord, Workspaces, acts, audit, rules,
 };
 
@@ -474,6 +474,14 @@ impl Tokens for MemoryStorage {
                 return exists("token");
             }
             rules::check_insertion(record, preconditions, act.at, state)?;
+            let mut uses = BTreeMap::new();
+            for OneUse { scope, key, keep_until } in &preconditions.uses {
+                let pair = (scope.clone(), key.clone());
+                if state.consumed.contains_key(&pair) || uses.insert(pair, *keep_until).is_some() {
+                    return Err(rules::USED_UP);
+                }
+            }
+            state.consumed.append(&mut uses);
             state.tokens.insert(record.id, record.clone());
             state.note(acts::insert_token(record, act));
             Ok(())

@@ -238,6 +238,19 @@ pub struct Preconditions {
     /// These tokens exist, are not revoked (alone or in mass) and have not expired at the act's time. The new
     /// token's ancestors are always checked; this names others, such as the administrator's own.
     pub live: Vec<TokenId>,
+    /// Each of these was used up by nobody. With the insertion they are; without it none is.
+    pub uses: Vec<OneUse>,
+}
+
+/// What may happen once, such as the exchange of one token of a platform.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OneUse {
+    /// What kind of thing, and whose: keys of two scopes are never the same.
+    pub scope: String,
+    /// The thing.
+    pub key: Vec<u8>,
+    /// Until when it must be remembered that it happened.
+    pub keep_until: Timestamp,
 }
 
 /// Many tokens revoked by one row.

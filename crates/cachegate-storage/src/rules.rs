@@ -31,8 +31,11 @@ pub trait Known {
     fn is_member(&self, organization: OrganizationId, user: UserId) -> Result<bool, StoreError>;
 }
 
+/// The answer to whoever would do a second time what may happen once.
+pub const USED_UP: StoreError = StoreError::Precondition { what: "single use" };
+
 /// What must hold for `record` to be inserted at `now`, beside that its id is free: its ancestors and all that
-/// `preconditions` names.
+/// `preconditions` names, but for its uses, which a store looks up as it writes them.
 ///
 /// # Errors
 ///

@@ -193,9 +193,12 @@ pub trait Tokens: Send + Sync {
     /// `unknown_ancestor_blocks_insertion`, `an_ancestor_of_an_ancestor_blocks_insertion`,
     /// `too_long_a_lineage_blocks_insertion`, `a_precondition_token_must_live`,
     /// `a_precondition_member_must_be_one`. No child is committed after a revocation of what it came from.
-    /// Case: `no_child_is_born_after_its_parents_revocation`. `Exists` when the id is taken. Case:
-    /// `token_ids_are_unique`. Takes no revision. Whether organization, workspace and owner exist is not
-    /// asked: `preconditions` says what must.
+    /// Case: `no_child_is_born_after_its_parents_revocation`. What `preconditions` lets be used once is used up
+    /// with the insertion and not without it, and of many who race for it one makes a token. Cases:
+    /// `a_token_uses_up_what_it_came_from`, `a_refused_insertion_uses_nothing_up`,
+    /// `one_of_many_racing_uses_makes_a_token`. `Exists` when the id is taken. Case: `token_ids_are_unique`.
+    /// Takes no revision. Whether organization, workspace and owner exist is not asked: `preconditions` says
+    /// what must.
     async fn insert_token(
         &self,
         record: &TokenRecord,

@@ -52,6 +52,8 @@ faults! {
     RotationRace: "looks before it rotates, unlocked", found by one_of_many_racing_rotations_wins;
     ConsumedTwice: "says yes to a second use", found by a_key_is_used_up_once;
     ConsumeRace: "looks before it uses up, unlocked", found by one_of_many_racing_consumers_wins;
+    UseIgnored: "makes a token of what was used up", found by a_token_uses_up_what_it_came_from;
+    UsedUpForNothing: "uses up, then refuses the insertion", found by a_refused_insertion_uses_nothing_up;
     ScopesConfused: "joins scope and key to one text", found by scopes_and_keys_are_told_apart;
     RevokedAncestorIgnored: "lets the revoked have children", found by revoked_ancestor_blocks_insertion;
     MassRevocationIgnored: "looks at single revocations alone", found by mass_revoked_ancestor_blocks_insertion;
@@ -367,7 +369,21 @@ back_end! { Tokens {
                 }
                 _ => self.without_ancestors(record, act.at, &masses).await?,
             };
-            self.inner.insert_token(&record, preconditions, act).await?;
+            let uses = || preconditions.uses.iter();
+            if self.is(Fault::UseIgnored) {
+                let rest = Preconditions { uses: Vec::new(), ..preconditions.clone() };
+                for one in uses() {
+                    self.inner.consume(&one.scope, &one.key, one.keep_until).await?;
+                }
+                return self.inner.insert_token(&record, &rest, act).await;
+            }
+            let inserted = self.inner.insert_token(&record, preconditions, act).await;
+            if self.is(Fault::UsedUpForNothing) && inserted.is_err() {
+                for one in uses() {
+                    self.inner.consume(&one.scope, &one.key, one.keep_until).await?;
+                }
+            }
+            inserted?;
             if self.is(Fault::RevisionTakenByInsertion) {
                 self.burn(act).await?;
             }

@@ -386,7 +386,7 @@ impl Inner {
                 vec![]
             }
         };
-        Ok(Preconditions { members, live: who.token_id().into_iter().collect() })
+        Ok(Preconditions { members, live: who.token_id().into_iter().collect(), uses: Vec::new() })
     }
 
     pub(crate) async fn issue(

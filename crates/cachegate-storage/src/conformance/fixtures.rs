@@ -437,7 +437,7 @@ pub(super) async fn refused_acts(storage: &dyn Storage) -> Outcome {
     storage.revoke_token(token(1), &revoked(5)?, &act(5)).await?;
     let before = trace(storage).await?;
     let child = TokenRecord { ancestors: vec![token(1)], ..token_record(2)? };
-    let nobody = Preconditions { members: vec![(organization(1), user(3))], live: Vec::new() };
+    let nobody = Preconditions { members: vec![(organization(1), user(3))], ..Preconditions::default() };
     let answers = [
         storage.create_organization(&organization_record(1)?, &act(6)).await.is_err(),
         storage.create_workspace(&workspace_record(1, 1)?, &act(6)).await.is_err(),

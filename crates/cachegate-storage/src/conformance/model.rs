@@ -20,9 +20,9 @@ use super::operations::{Deed, Draft, Expected, Operation};
 use super::outcome::{Outcome, Refusal, Violation, equal};
 use crate::{
     AuditEntry, ChangeKind, Changes, GroupRecord, KeyRecord, LockRecord, MarkRecord, MassRevocation,
-    MassScope, MemberRecord, MembershipRecord, OrganizationRecord, Preconditions, ReleaseRecord, Storage,
-    StoreError, Superseded, TokenFilter, TokenForm, TokenKind, TokenRecord, UserRecord, WorkspaceRecord,
-    acts,
+    MassScope, MemberRecord, MembershipRecord, OneUse, OrganizationRecord, Preconditions, ReleaseRecord,
+    Storage, StoreError, Superseded, TokenFilter, TokenForm, TokenKind, TokenRecord, UserRecord,
+    WorkspaceRecord, acts,
 };
 
 /// Does the operations one after another on a fresh and empty store, and compares every answer, the state, the feed
@@ -68,6 +68,18 @@ fn problems(all: &[(bool, Refusal)]) -> Vec<Refusal> {
 }
 
 const VERSIONS: [&str; 4] = ["1.0.0-rc.1", "1.0.0", "1.9.0", "1.10.0"];
+
+/// Until when what an insertion uses up is kept.
+const KEPT: u8 = 8;
+
+/// What may happen once, as texts that are told apart by where the scope ends alone.
+fn one_use(scope: u8, key: u8, keep_until: u8) -> OneUse {
+    OneUse {
+        scope: "x".repeat(usize::from(scope)),
+        key: vec![b'x'; usize::from(key)],
+        keep_until: at(u32::from(keep_until)),
+    }
+}
 
 fn version_of(number: u8) -> &'static str {
     VERSIONS.get(usize::from(number.saturating_sub(1))).copied().unwrap_or("9.9.9")
@@ -311,7 +323,7 @@ impl Model {
                     self.groups.retain(|known| known.id != group(*id));
                 }
             }
-            Deed::InsertToken { token: draft, live, members } => {
+            Deed::InsertToken { token: draft, live, members, uses } => {
                 let record = drafted(draft)?;
                 let preconditions = Preconditions {
                     members: members
@@ -319,16 +331,21 @@ impl Model {
                         .map(|(place, person)| (organization(*place), user(*person)))
                         .collect(),
                     live: live.iter().map(|number| token(*number)).collect(),
+                    uses: uses.iter().map(|key| one_use(1, *key, KEPT)).collect(),
                 };
+                let used = |key: &u8| self.consumed.iter().any(|(scope, used, _)| (*scope, used) == (1, key));
                 let unmet = self.bad_lineage(&record, now)
                     || live.iter().any(|number| self.barren(token(*number), now))
-                    || members.iter().any(|(place, person)| !self.is_member(*place, *person));
+                    || members.iter().any(|(place, person)| !self.is_member(*place, *person))
+                    || uses.iter().any(used)
+                    || uses.iter().collect::<BTreeSet<_>>().len() < uses.len();
                 let wrong = problems(&[
                     (self.token(record.id).is_some(), Refusal::Exists),
                     (unmet, Refusal::Precondition),
                 ]);
                 let found = storage.insert_token(&record, &preconditions, &act).await;
                 if self.quiet(found, &wrong, acts::insert_token(&record, &act))? {
+                    self.consumed.extend(uses.iter().map(|key| (1, *key, KEPT)));
                     self.tokens.push(record);
                 }
             }
@@ -480,9 +497,8 @@ impl Model {
             }
             Deed::Consume { scope, key, keep_until } => {
                 let first = !self.consumed.iter().any(|(known, used, _)| known == scope && used == key);
-                // Texts that are told apart by where the scope ends alone.
-                let (name, bytes) = ("x".repeat(usize::from(*scope)), vec![b'x'; usize::from(*key)]);
-                let found = storage.consume(&name, &bytes, at(u32::from(*keep_until))).await?;
+                let one = one_use(*scope, *key, *keep_until);
+                let found = storage.consume(&one.scope, &one.key, one.keep_until).await?;
                 equal("whether it is the first use", &found, &first)?;
                 if first {
                     self.consumed.push((*scope, *key, *keep_until));

@@ -53,6 +53,7 @@ pub(super) enum Deed {
         token: Draft,
         live: Vec<u8>,
         members: Vec<(u8, u8)>,
+        uses: Vec<u8>,
     },
     RotateToken {
         predecessor: u8,
@@ -253,6 +254,7 @@ impl Random {
                 token: self.draft(),
                 live: if self.chance(3) { self.some(2, 8) } else { Vec::new() },
                 members: if self.chance(4) { vec![(self.id(3), self.id(4))] } else { Vec::new() },
+                uses: if self.chance(3) { self.some(2, 3) } else { Vec::new() },
             },
             18 | 19 => {
                 Deed::RotateToken { predecessor: self.id(8), successor: self.draft(), overlap: self.second() }

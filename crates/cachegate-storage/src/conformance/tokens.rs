@@ -147,12 +147,12 @@ cases! {
         for (needed, second) in [(&[77][..], 2), (&[3], 2), (&[2], 100), (&[4], 2), (&[1, 3], 2)] {
             let before = trace(&*storage).await?;
             let live = needed.iter().map(|number| token(*number)).collect();
-            let preconditions = Preconditions { members: Vec::new(), live };
+            let preconditions = Preconditions { live, ..Preconditions::default() };
             let answer = storage.insert_token(&child(&[])?, &preconditions, &act(second)).await;
             refused(&format!("resting on {needed:?}"), answer, Refusal::Precondition)?;
             untouched(&*storage, before).await?;
         }
-        let preconditions = Preconditions { members: Vec::new(), live: vec![token(1), token(2)] };
+        let preconditions = Preconditions { live: vec![token(1), token(2)], ..Preconditions::default() };
         storage.insert_token(&child(&[])?, &preconditions, &act(99)).await?;
     }
 
@@ -163,12 +163,12 @@ cases! {
         for (place, person) in [(1, 3), (2, 1), (1, 2), (9, 1), (1, 9)] {
             let before = trace(&*storage).await?;
             let members = vec![(organization(1), user(1)), (organization(place), user(person))];
-            let preconditions = Preconditions { members, live: Vec::new() };
+            let preconditions = Preconditions { members, ..Preconditions::default() };
             let answer = storage.insert_token(&child(&[])?, &preconditions, &act(2)).await;
             refused(&format!("resting on {person} in {place}"), answer, Refusal::Precondition)?;
             untouched(&*storage, before).await?;
         }
-        let preconditions = Preconditions { members: vec![(organization(1), user(1))], live: Vec::new() };
+        let preconditions = Preconditions { members: vec![(organization(1), user(1))], ..Preconditions::default() };
         storage.insert_token(&child(&[])?, &preconditions, &act(2)).await?;
     }
 
