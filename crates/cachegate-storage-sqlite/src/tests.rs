@@ -246,7 +246,7 @@ fn a_row_that_cannot_be_read_is_corrupt_by_table_and_column() {
         }
         assert_eq!(read_all(&storage), Ok(()), "{} is as it was", table.name);
     }
-    assert!(count > 60, "{count} columns");
+    assert!(count >= 60, "{count} columns");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What was acknowledged stays: when the process is killed, when files are damaged, when many act at once.
 #![cfg(unix)]
-#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
 
@@ -86,7 +86,7 @@ fn kill(rounds: u64) -> usize {
             match what {
                 "issued" => assert!(is_revoked(&storage, number).is_some(), "round {round}: {line} was lost"),
                 "revoked" => {
-                    assert_eq!(is_revoked(&storage, number), Some(true), "round {round}: {line} was lost")
+                    assert_eq!(is_revoked(&storage, number), Some(true), "round {round}: {line} was lost");
                 }
                 "consumed" => {
                     let key = number.to_be_bytes();

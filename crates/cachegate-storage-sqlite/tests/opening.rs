@@ -1,6 +1,6 @@
 //! What a path may be, and what is said of each. Nothing that is there is ever changed or lost.
 #![cfg(unix)]
-#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
 
