@@ -2,6 +2,7 @@
 
 mod credential;
 mod denial;
+mod tables;
 
 pub use credential::{credential_from_headers, refuse_credential_in_url};
-pub use denial::{Denial, Protocol, denial, malformed};
+pub use denial::{Answer, Outcome, Protocol, answer, denial, malformed};

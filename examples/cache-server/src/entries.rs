@@ -1,4 +1,5 @@
-//! Entries in a folder, one file each: the body, then its provenance label, then how long the label is.
+//! Entries in a folder, one file each: what is kept beside the body, the body, its provenance label, and how long
+//! the first and the last are. The digest that the label names covers both the body and what is kept beside it.
 //!
 //! A file is named by digests of its lane and key, so that nothing that a client sends becomes part of a path, and
 //! by its generation. It appears whole under its name or not at all, and is never changed afterwards.
@@ -11,7 +12,7 @@ use cachegate_types::{EntryKey, Lane, WorkspaceId};
 use ring::digest::{Context, SHA256, digest};
 
 /// Ends a whole entry: a file without it was never completed.
-const MAGIC: &[u8; 8] = b"cgentry1";
+const MAGIC: &[u8; 8] = b"cgentry2";
 /// The length of the label and the magic.
 const FOOTER: usize = 4 + 8;
 /// No label is longer.
@@ -32,8 +33,12 @@ pub(crate) struct Place {
 
 /// A stored entry, its bytes read through once.
 pub(crate) struct Stored {
+    /// Stands at the beginning of the body.
     pub(crate) file: File,
+    /// The length of the body.
     pub(crate) length: u64,
+    /// What was kept beside the body.
+    pub(crate) beside: Vec<u8>,
     pub(crate) digest: [u8; 32],
     pub(crate) label: Vec<u8>,
     pub(crate) generation: u32,
@@ -44,6 +49,7 @@ pub(crate) struct Incoming {
     file: File,
     path: PathBuf,
     digest: Context,
+    /// The length of all that the digest covers.
     length: u64,
 }
 
@@ -107,14 +113,18 @@ impl Entries {
         Ok(Some(read(file, generation)?))
     }
 
-    /// Begins to receive a body.
-    pub(crate) fn receive(&self) -> io::Result<Incoming> {
+    /// Begins to receive a body, with what to keep beside it.
+    pub(crate) fn receive(&self, beside: &[u8]) -> io::Result<Incoming> {
         let random: [u8; 16] = ring::rand::generate(&ring::rand::SystemRandom::new())
             .map_err(|_| io::Error::other("the machine gave no randomness"))?
             .expose();
         let path = self.folder.join("incoming").join(hex(&random));
         let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
-        Ok(Incoming { file, path, digest: Context::new(&SHA256), length: 0 })
+        let mut incoming = Incoming { file, path, digest: Context::new(&SHA256), length: 0 };
+        let length = u16::try_from(beside.len()).map_err(io::Error::other)?;
+        incoming.write(&length.to_be_bytes())?;
+        incoming.write(beside)?;
+        Ok(incoming)
     }
 }
 
@@ -160,10 +170,7 @@ impl Incoming {
     }
 
     pub(crate) fn digest(&self) -> [u8; 32] {
-        let digest = self.digest.clone().finish();
-        let mut bytes = [0; 32];
-        bytes.copy_from_slice(digest.as_ref());
-        bytes
+        finished(self.digest.clone())
     }
 
     /// Puts the body with its label in its place, as this generation, unless one is there.
@@ -202,12 +209,20 @@ fn read(mut file: File, generation: u32) -> io::Result<Stored> {
     if magic != MAGIC || label_length > MAX_LABEL {
         return Err(broken());
     }
-    let length = footer_at.checked_sub(u64::from(label_length)).ok_or_else(broken)?;
-    file.seek(SeekFrom::Start(length))?;
+    let covered = footer_at.checked_sub(u64::from(label_length)).ok_or_else(broken)?;
+    file.seek(SeekFrom::Start(covered))?;
     let mut label = vec![0; usize::try_from(label_length).map_err(io::Error::other)?];
     file.read_exact(&mut label)?;
     file.seek(SeekFrom::Start(0))?;
     let mut context = Context::new(&SHA256);
+    let mut beside_length = [0; 2];
+    file.read_exact(&mut beside_length)?;
+    context.update(&beside_length);
+    let mut beside = vec![0; usize::from(u16::from_be_bytes(beside_length))];
+    let body_at = 2 + beside.len() as u64;
+    let length = covered.checked_sub(body_at).ok_or_else(broken)?;
+    file.read_exact(&mut beside)?;
+    context.update(&beside);
     let mut body = (&mut file).take(length);
     let mut buffer = vec![0; 64 * 1024];
     loop {
@@ -216,13 +231,18 @@ fn read(mut file: File, generation: u32) -> io::Result<Stored> {
             count => context.update(buffer.get(..count).unwrap_or_default()),
         }
     }
-    file.seek(SeekFrom::Start(0))?;
-    let mut digest = [0; 32];
-    digest.copy_from_slice(context.finish().as_ref());
-    Ok(Stored { file, length, digest, label, generation })
+    file.seek(SeekFrom::Start(body_at))?;
+    Ok(Stored { file, length, beside, digest: finished(context), label, generation })
 }
 
-fn hex(bytes: &[u8]) -> String {
+fn finished(context: Context) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(context.finish().as_ref());
+    bytes
+}
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         // Writing into a `String` cannot fail.

@@ -4,15 +4,21 @@
 //! cargo run -p cache-server
 //! ```
 //!
-//! The kernel decides; what is here moves bytes: `entries` keeps them in a folder, `nx` speaks Nx's protocol, `server`
-//! composes the gate, `config` reads flags and file, `first_start` prints what to paste.
+//! The kernel decides; what is here moves bytes: `entries` keeps them in a folder, `calls` asks the kernel and moves
+//! them, and over it each protocol has a thin face of its own: `nx`, `turborepo`, `plain` for ccache, `bazel`,
+//! `gradle`. `server` composes the gate, `config` reads flags and file, `first_start` prints what to paste.
 
+mod bazel;
+mod calls;
 mod config;
 mod entries;
 mod first_start;
+mod gradle;
 mod log;
 mod nx;
+mod plain;
 mod server;
+mod turborepo;
 
 pub use config::{Command, Config, ConfigError, DistrustCommand, Flags, TokenCommand, WorkspaceCommand};
 pub use first_start::announce;

@@ -8,14 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
-use axum::routing::get;
+use axum::serve::ListenerExt;
 use cachegate::{
     Authority, BuildError, DecisionSink, FileVault, Gate, IssueError, ManageError, TokenSpec, VaultError,
 };
 use cachegate_storage::{Storage, StoreError};
 use cachegate_storage_sqlite::{OpenError, SqliteStorage};
 use cachegate_types::{
-    AccessLevel, Action, Lane, Name, SecretText, Timestamp, TokenId, WorkspaceId, WorkspacePath,
+    AccessLevel, Lane, Name, OrganizationId, SecretText, Timestamp, WorkspaceId, WorkspacePath,
 };
 use tokio::net::TcpListener;
 
@@ -23,12 +23,12 @@ use crate::config::Config;
 use crate::entries::Entries;
 use crate::first_start::{ADMINISTRATOR, write_secret};
 use crate::log::note;
-use crate::nx;
+use crate::{bazel, gradle, nx, plain, turborepo};
 
 /// How often the feed of changes is read: a revocation by another process is known after this long.
 const FEED_POLL: Duration = Duration::from_millis(250);
 
-/// How many workspace names are remembered.
+/// How many workspaces are remembered, by name and by id.
 const NAMES: usize = 1024;
 
 /// A cache server over one data folder.
@@ -40,8 +40,13 @@ pub struct Server {
     storage: Arc<dyn Storage>,
     // Names never change hands, so a known one stays known.
     names: Mutex<BTreeMap<WorkspacePath, WorkspaceId>>,
+    // Nor do workspaces move from one organization to another.
+    homes: Mutex<BTreeMap<WorkspaceId, Home>>,
     first_token: Option<SecretText>,
 }
+
+/// A workspace's organization: its id and its name.
+type Home = (OrganizationId, Name);
 
 /// Why the server cannot run, in one sentence that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -170,6 +175,7 @@ impl Server {
             default_workspace: first.workspace,
             storage,
             names: Mutex::new(BTreeMap::new()),
+            homes: Mutex::new(BTreeMap::new()),
             first_token,
         })
     }
@@ -189,12 +195,14 @@ impl Server {
         self.first_token.as_ref()
     }
 
-    /// The routes.
+    /// The routes: each protocol's below `/organization/workspace`, and those of the clients whose tokens can name the
+    /// workspace below the root as well.
     pub fn router(self: &Arc<Self>) -> Router {
-        let cache = get(nx::get).put(nx::put);
+        let rooted = nx::routes().merge(turborepo::routes());
+        let plain = plain::routes().merge(bazel::routes()).merge(gradle::routes());
         Router::new()
-            .route("/v1/cache/{hash}", cache.clone())
-            .route("/{organization}/{workspace}/v1/cache/{hash}", cache)
+            .nest("/{organization}/{workspace}", rooted.clone().merge(plain))
+            .merge(rooted)
             .with_state(Arc::clone(self))
     }
 
@@ -234,14 +242,27 @@ impl Server {
         Ok(found.map(|found| found.id))
     }
 
+    /// The organization of this workspace, if there is such a workspace.
+    pub(crate) async fn home(&self, workspace: WorkspaceId) -> Result<Option<Home>, StoreError> {
+        let known = self.homes.lock().unwrap_or_else(PoisonError::into_inner).get(&workspace).cloned();
+        if known.is_some() {
+            return Ok(known);
+        }
+        let Some(found) = self.storage.workspace(workspace).await? else { return Ok(None) };
+        let Some(organization) = self.storage.organization(found.organization).await? else {
+            return Ok(None);
+        };
+        let home = (organization.id, organization.name);
+        let mut homes = self.homes.lock().unwrap_or_else(PoisonError::into_inner);
+        if homes.len() < NAMES {
+            homes.insert(workspace, home.clone());
+        }
+        Ok(Some(home))
+    }
+
     /// The store, for the commands that work on it.
     pub fn storage(&self) -> &dyn Storage {
         &*self.storage
-    }
-
-    pub(crate) fn log(&self, action: Action, token: Option<TokenId>, key: &str, code: &str) {
-        let token = token.map(|id| format!(" token={id}")).unwrap_or_default();
-        note(&format!("{code} {action} entry {}{token}", key.escape_debug()));
     }
 
     /// Replaces the administrator's token, and the file that keeps it.
@@ -279,6 +300,12 @@ pub async fn serve(
 ) -> Result<(), ServerError> {
     let gate = server.gate.clone();
     let feed = tokio::spawn(async move { gate.follow_feed(|| tokio::time::sleep(FEED_POLL)).await });
+    // Head and body are two writes: held back for one another they would take 40 ms.
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            note(&format!("a connection stays slow: {error}"));
+        }
+    });
     let served = axum::serve(listener, server.router()).with_graceful_shutdown(stop).await;
     feed.abort();
     served.map_err(ServerError::Serve)

@@ -140,7 +140,9 @@ fn the_second_writer_of_a_key_changes_nothing_and_its_build_goes_on() {
         .iter()
         .rev()
         .find_map(|event| match &event.resource {
-            cachegate_types::Resource::Entry { key, .. } => Some(key.to_string()),
+            cachegate_types::Resource::Entry { key, .. } => {
+                key.to_string().strip_prefix("nx:").map(str::to_owned)
+            }
             _ => None,
         })
         .expect("the task's hash");
