@@ -5,8 +5,7 @@
 #![expect(
     clippy::expect_used,
     clippy::panic,
-    clippy::print_stderr,
-    reason = "a failed assertion is how a test speaks, in its helpers too; the table is for whoever asks with --nocapture"
+    reason = "a failed assertion is how a test speaks, in its helpers too"
 )]
 
 use std::fs;

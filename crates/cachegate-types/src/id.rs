@@ -29,6 +29,13 @@ macro_rules! id {
                 Self(Builder::from_unix_timestamp_millis(millis, &randomness).into_uuid())
             }
 
+            /// The moment of creation, to the second; `None` for an id that carries none.
+            pub fn created_at(self) -> Option<Timestamp> {
+                // Other versions count from elsewhere.
+                let unix = self.0.get_timestamp().filter(|_| self.0.get_version_num() == 7)?;
+                Timestamp::from_unix_seconds(i64::try_from(unix.to_unix().0).ok()?).ok()
+            }
+
             /// The id that these sixteen bytes are.
             pub const fn from_bytes(bytes: [u8; 16]) -> Self {
                 Self(Uuid::from_bytes(bytes))

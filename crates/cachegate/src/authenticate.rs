@@ -111,7 +111,7 @@ impl Inner {
         }
     }
 
-    async fn verify_opaque(&self, token: &OpaqueToken) -> Result<(), AuthenticateError> {
+    pub(crate) async fn verify_opaque(&self, token: &OpaqueToken) -> Result<(), AuthenticateError> {
         let record = self.held.token(token.id()).await?;
         let kind = match token.kind() {
             OpaqueKind::Ci => TokenKind::Ci,
@@ -180,13 +180,13 @@ impl Inner {
     pub(crate) async fn life(&self, record: &TokenRecord, now: Timestamp) -> Result<Life, AuthenticateError> {
         let globals = self.held.globals().await?;
         let mut until = alive(record, &globals, now)?;
-        let mut rooted_at = record.issued_at;
+        let mut rooted_at = root(record);
         for ancestor in &record.ancestors {
             // An ancestor that is gone from the store cannot vouch for anything.
             let ancestor = self.held.token(*ancestor).await?.ok_or(NotAuthenticated::Revoked)?;
             let ancestor_until = alive(&ancestor, &globals, now)?;
             until = sooner(until, ancestor_until);
-            rooted_at = rooted_at.min(ancestor.issued_at);
+            rooted_at = rooted_at.min(root(&ancestor));
         }
         Ok(Life { until, rooted_at })
     }
@@ -218,6 +218,11 @@ impl Inner {
 pub(crate) struct Life {
     pub(crate) until: Option<Timestamp>,
     pub(crate) rooted_at: Timestamp,
+}
+
+/// When the line of rotations that the token continues began.
+fn root(record: &TokenRecord) -> Timestamp {
+    record.issued_at.min(record.family.created_at().unwrap_or(Timestamp::MIN))
 }
 
 fn sooner(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {

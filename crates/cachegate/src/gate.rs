@@ -73,6 +73,8 @@ pub(crate) struct Inner {
     pub(crate) degraded: Degraded,
     pub(crate) reuse: Reuse,
     pub(crate) longest_lives: LongestLives,
+    /// Whom sessions are made for, beside this gate.
+    pub(crate) services: Vec<Arc<str>>,
     pub(crate) uses: Uses,
     pub(crate) sink: Option<Arc<dyn DecisionSink>>,
     pub(crate) randomness: SystemRandom,
@@ -90,6 +92,7 @@ pub struct GateBuilder {
     degraded: Degraded,
     reuse: Reuse,
     longest_lives: LongestLives,
+    services: Vec<Arc<str>>,
     sink: Option<Arc<dyn DecisionSink>>,
 }
 
@@ -122,9 +125,17 @@ pub enum BuildError {
     /// The issuer is no name for one.
     #[error("an issuer is 1 to 255 bytes of visible ASCII, such as `https://cache.example.com`")]
     Issuer,
+    /// A service is no name for one, or is this gate.
+    #[error("a service is 1 to 255 bytes of visible ASCII, and not the gate's own issuer")]
+    Service,
     /// The machine gave no randomness.
     #[error("the machine gave no randomness")]
     Randomness,
+}
+
+/// Whether this can be an issuer or an audience.
+fn is_party(name: &str) -> bool {
+    (1..=255).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 impl GateBuilder {
@@ -185,6 +196,14 @@ impl GateBuilder {
         self
     }
 
+    /// Services that sessions are also made for, by the audience that they verify: each 1 to 255 bytes of visible
+    /// ASCII, and none of them this gate. Default: none.
+    #[must_use]
+    pub fn services(mut self, audiences: &[&str]) -> Self {
+        self.services = audiences.iter().map(|audience| Arc::from(*audience)).collect();
+        self
+    }
+
     /// Where decisions are told of. Default: nowhere.
     #[must_use]
     pub fn sink(mut self, sink: Arc<dyn DecisionSink>) -> Self {
@@ -198,9 +217,11 @@ impl GateBuilder {
     ///
     /// [`BuildError`].
     pub async fn build(self, now: Timestamp) -> Result<Gate, BuildError> {
-        let visible = self.issuer.bytes().all(|byte| byte.is_ascii_graphic());
-        if !visible || self.issuer.is_empty() || self.issuer.len() > 255 {
+        if !is_party(&self.issuer) {
             return Err(BuildError::Issuer);
+        }
+        if self.services.iter().any(|service| !is_party(service) || **service == *self.issuer) {
+            return Err(BuildError::Service);
         }
         // Our tokens are for the gate alone: it is their issuer and their one audience.
         let own_tokens =
@@ -223,6 +244,7 @@ impl GateBuilder {
             degraded: self.degraded,
             reuse: self.reuse,
             longest_lives: self.longest_lives,
+            services: self.services,
             uses: Uses::default(),
             sink: self.sink,
             randomness,
@@ -247,6 +269,7 @@ impl Gate {
             degraded: Degraded::default(),
             reuse: Reuse::default(),
             longest_lives: LongestLives::default(),
+            services: Vec::new(),
             sink: None,
         }
     }

@@ -128,6 +128,18 @@ pub enum IssueError {
         /// The kind.
         kind: &'static str,
     },
+    /// A credential that no session comes from: none at all, a closure token, or what renews a login.
+    #[error("a {kind} token is not exchanged for a session")]
+    NotExchanged {
+        /// The kind.
+        kind: &'static str,
+    },
+    /// A token names at most four that it came from.
+    #[error("this session would be the fifth in its line; exchange the first credential anew")]
+    Lineage,
+    /// Sessions are made for this gate and for the services that it was told of.
+    #[error("no service of this name is registered here")]
+    UnknownService,
     /// The token it would come from was made before its owner left an organization and came back.
     #[error("this token is of a former time in one of your organizations; log in anew and make one")]
     FormerMember,
@@ -205,12 +217,14 @@ pub(crate) struct Draft {
     /// The line of rotations that it continues; its own otherwise.
     pub(crate) family: Option<TokenId>,
     pub(crate) longest: Option<Duration>,
+    /// The service that it is for; this gate otherwise.
+    pub(crate) audience: Option<Arc<str>>,
     pub(crate) preconditions: Preconditions,
 }
 
 impl Draft {
     /// A token of this kind that authenticates `owner`, and carries nothing yet.
-    fn new(kind: TokenKind, jwt: bool, owner: Principal) -> Self {
+    pub(crate) fn new(kind: TokenKind, jwt: bool, owner: Principal) -> Self {
         Self {
             id: None,
             kind,
@@ -228,6 +242,7 @@ impl Draft {
             family: None,
             // No JWT of ours outlives the key that signed it.
             longest: jwt.then_some(DEVICE_TOKEN_LIFE),
+            audience: None,
             preconditions: Preconditions::default(),
         }
     }
@@ -404,7 +419,7 @@ impl Inner {
     }
 
     /// A token with its secret and its record, which the store does not have yet.
-    async fn mint(
+    pub(crate) async fn mint(
         &self,
         by: &Authority<'_>,
         draft: Draft,

@@ -232,7 +232,7 @@ impl Inner {
         };
         let claims = AccessClaims {
             issuer: self.issuer.as_str().into(),
-            audience: self.issuer.as_str().into(),
+            audience: draft.audience.clone().unwrap_or_else(|| self.issuer.as_str().into()),
             subject,
             client_id: "cachegate".to_owned(),
             token_id: id,

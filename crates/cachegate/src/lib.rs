@@ -10,6 +10,7 @@ mod issue;
 mod keys;
 mod manage;
 mod provenance;
+mod session;
 mod sink;
 mod usage;
 mod vault;
@@ -25,6 +26,7 @@ pub use issue::{DEVICE_TOKEN_LIFE, DeviceAccess, IssueError, Issued, LongestLive
 pub use keys::PUBLISH_BEFORE_USE;
 pub use manage::{Authority, FirstStart, ManageError};
 pub use provenance::{NotAdmitted, Provenance, SealError};
+pub use session::{LONGEST_SESSION_LIFE, LoggedIn, REFRESH_LIFE, SESSION_LIFE, SessionSpec};
 pub use sink::{DecisionEvent, DecisionSink, NotRecorded, Overflow, QueueSink};
 pub use vault::{FileVault, KeyVault, MemoryVault, SealedVault, VaultError};
 pub use verdict::{Allowed, Denied, NotAuthenticated, Request, Ticket, Unavailable, Verdict};

@@ -71,6 +71,8 @@ struct Token {
     id: TokenId,
     holder: Holder,
     issued: u32,
+    /// When its line of rotations began.
+    rooted: u32,
     life: Option<u32>,
     family: usize,
     superseded: Option<u32>,
@@ -120,15 +122,15 @@ impl Model {
                 return ("expired", None);
             }
         }
-        let member = |person: usize, issued: u32| {
+        let member = |person: usize, rooted: u32| {
             let Person { role, since } = &self.people[person];
-            role.filter(|_| since.is_none_or(|since| issued >= since))
+            role.filter(|_| since.is_none_or(|since| rooted >= since))
         };
         let (principal, lane) = match token.map(|token| &token.holder) {
             None => (Principal::Anonymous, Some(LaneClass::Anonymous)),
             Some(Holder::Ci { lane, .. }) => (Principal::Anonymous, Some(lane.class())),
             Some(Holder::Person { person, .. }) => {
-                let role = member(*person, token.map_or(0, |token| token.issued));
+                let role = member(*person, token.map_or(0, |token| token.rooted));
                 (Principal::User(self.ids[*person]), role.map(|_| LaneClass::Dev))
             }
         };
@@ -151,7 +153,7 @@ impl Model {
                 if !actions.contains(action) {
                     return ("restricted", None);
                 }
-                let Some(role) = member(*person, token.map_or(0, |token| token.issued)) else {
+                let Some(role) = member(*person, token.map_or(0, |token| token.rooted)) else {
                     return ("not_a_member", None);
                 };
                 let granted = role.actions().union(AccessLevel::ReadWrite.actions());
@@ -235,6 +237,7 @@ impl History {
             id: issued.record.id,
             holder,
             issued: now,
+            rooted: now,
             life,
             family,
             superseded: None,

@@ -53,9 +53,10 @@ fn everyone() -> Vec<(String, Principal, Who)> {
     for (set, actions) in sets {
         for (name, principal, source) in &sources {
             for (lane, base) in lanes() {
-                let scope = match source {
-                    GrantSource::DeviceToken(_) => Scope::Organization(generate::organization(1)),
-                    _ => Scope::Workspace(generate::workspace(1)),
+                let scope = if matches!(source, GrantSource::DeviceToken(_)) {
+                    Scope::Organization(generate::organization(1))
+                } else {
+                    Scope::Workspace(generate::workspace(1))
                 };
                 let grant = Grant { source: *source, scope, actions, until: None };
                 let base_name = if base.is_some() { " on next" } else { "" };
@@ -245,7 +246,7 @@ fn table() -> String {
                     LaneClass::Branch,
                     LaneClass::Anonymous,
                 ],
-                ..default.clone()
+                ..default
             },
         ),
     ];

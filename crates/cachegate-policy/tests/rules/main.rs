@@ -8,8 +8,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::print_stderr,
-    reason = "a failed assertion is how a test speaks, in its helpers too; the figures are for whoever asks with --nocapture"
+    reason = "a failed assertion is how a test speaks, in its helpers too"
 )]
 
 mod case;

@@ -112,6 +112,6 @@ fn replay_deny(case: &Case, reason: &Reason) {
             }
             assert!(engine::answer(&other).is_allow(), "{case:#?}");
         }
-        other => panic!("{other:?} has no rule to replay: {case:#?}"),
+        other @ (Reason::NoLane | _) => panic!("{other:?} has no rule to replay: {case:#?}"),
     }
 }
