@@ -13,7 +13,7 @@ mod workspace;
 
 pub use error::XtaskError;
 pub use ignored::{Ignored, Reason, ignored_tests};
-pub use provide::{CARGO_DENY, NX, can_provide};
+pub use provide::{CARGO_DENY, can_provide};
 pub use public_api::{ApiError, listing};
 pub use run::{Counts, Outcome, Report};
 pub use task::{Options, Task, run};

@@ -10,18 +10,37 @@ use crate::{Workspace, XtaskError};
 /// The version of cargo-deny that the configuration is written for.
 pub const CARGO_DENY: &str = "0.20.2";
 
-/// The variable that tells the tests where Nx is installed.
-pub const NX: &str = "CACHEGATE_NX";
+/// A client that npm installs, under the target folder, by a lock without the addresses it came from.
+struct NpmClient {
+    /// What tests call it, and what its command is called.
+    name: &'static str,
+    /// The variable that tells the tests where it is installed.
+    variable: &'static str,
+    manifests: [(&'static str, &'static str); 2],
+}
 
-/// The lock of the Nx that the tests run, without the addresses it came from.
-const NX_MANIFESTS: [(&str, &str); 2] = [
-    ("package.json", include_str!("../clients/nx/package.json")),
-    ("package-lock.json", include_str!("../clients/nx/package-lock.json")),
+const NPM_CLIENTS: [NpmClient; 2] = [
+    NpmClient {
+        name: "nx",
+        variable: "CACHEGATE_NX",
+        manifests: [
+            ("package.json", include_str!("../clients/nx/package.json")),
+            ("package-lock.json", include_str!("../clients/nx/package-lock.json")),
+        ],
+    },
+    NpmClient {
+        name: "turbo",
+        variable: "CACHEGATE_TURBO",
+        manifests: [
+            ("package.json", include_str!("../clients/turbo/package.json")),
+            ("package-lock.json", include_str!("../clients/turbo/package-lock.json")),
+        ],
+    },
 ];
 
 /// Whether a test may ask for this.
 pub fn can_provide(need: &str) -> bool {
-    matches!(need, "strace" | "nx")
+    matches!(need, "strace" | "ccache") || NPM_CLIENTS.iter().any(|client| client.name == need)
 }
 
 /// What a need came to.
@@ -40,23 +59,32 @@ pub(crate) struct Provider {
 
 impl Provider {
     pub(crate) fn provide(&mut self, need: &str, workspace: &Workspace) -> Result<Provided, XtaskError> {
+        if let Some(client) = NPM_CLIENTS.iter().find(|client| client.name == need) {
+            return client.install(workspace);
+        }
         match need {
             "strace" => Ok(self.strace()),
-            "nx" => nx(workspace),
+            "ccache" => Ok(self.program("ccache")),
             other => Ok(Provided::Missing(format!("nobody knows how to install `{other}`"))),
         }
     }
 
     fn strace(&mut self) -> Provided {
-        if !answers("strace", &["--version"]) && !self.debian("strace") {
-            return Provided::Missing(
-                "not installed, and `apt-get install strace` was not possible".to_owned(),
-            );
+        match self.program("strace") {
+            Provided::Ready(_) if !answers("strace", &["-f", "-o", "/dev/null", "true"]) => {
+                Provided::Missing("this machine does not let one process trace another".to_owned())
+            }
+            provided => provided,
         }
-        if !answers("strace", &["-f", "-o", "/dev/null", "true"]) {
-            return Provided::Missing("this machine does not let one process trace another".to_owned());
+    }
+
+    /// A program that the Debian package of the same name brings.
+    fn program(&mut self, name: &str) -> Provided {
+        if answers(name, &["--version"]) || self.debian(name) {
+            Provided::Ready(Vec::new())
+        } else {
+            Provided::Missing(format!("not installed, and `apt-get install {name}` was not possible"))
         }
-        Provided::Ready(Vec::new())
     }
 
     /// Installs a Debian package, where this is Debian and we are root.
@@ -83,38 +111,37 @@ impl Provider {
     }
 }
 
-fn nx(workspace: &Workspace) -> Result<Provided, XtaskError> {
-    let folder = workspace.target.join("clients").join("nx");
-    let ready = || Provided::Ready(vec![(NX, folder.clone().into_os_string())]);
-    for program in ["node", "npm"] {
-        if !answers(program, &["--version"]) {
-            return Ok(Provided::Missing(format!("no `{program}` on this machine")));
+impl NpmClient {
+    fn install(&self, workspace: &Workspace) -> Result<Provided, XtaskError> {
+        let folder = workspace.target.join("clients").join(self.name);
+        let ready = || Provided::Ready(vec![(self.variable, folder.clone().into_os_string())]);
+        for program in ["node", "npm"] {
+            if !answers(program, &["--version"]) {
+                return Ok(Provided::Missing(format!("no `{program}` on this machine")));
+            }
         }
+        // Written last, so that an install cut short is done again.
+        let stamp = folder.join("installed.json");
+        let wanted = self.manifests.map(|(_, text)| text).concat();
+        let command = folder.join("node_modules").join(".bin").join(self.name);
+        if std::fs::read_to_string(&stamp).is_ok_and(|held| held == wanted) && command.is_file() {
+            return Ok(ready());
+        }
+        println!("==> npm install, in {}", folder.display());
+        std::fs::create_dir_all(&folder).map_err(XtaskError::file(&folder))?;
+        for (name, text) in self.manifests {
+            let path = folder.join(name);
+            std::fs::write(&path, text).map_err(XtaskError::file(path))?;
+        }
+        // Not `npm ci`: it refuses a lock without the builds for other platforms, which not every registry carries.
+        let arguments = ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
+        let status = Command::new("npm").args(arguments).current_dir(&folder).stdin(Stdio::null()).status();
+        if !status.is_ok_and(|status| status.success()) || !command.is_file() {
+            return Ok(Provided::Missing("npm could not install it".to_owned()));
+        }
+        std::fs::write(&stamp, wanted).map_err(XtaskError::file(stamp))?;
+        Ok(ready())
     }
-    // Written last, so that an install cut short is done again.
-    let stamp = folder.join("installed.json");
-    let wanted = NX_MANIFESTS.map(|(_, text)| text).concat();
-    if std::fs::read_to_string(&stamp).is_ok_and(|held| held == wanted) && nx_command(&folder).is_file() {
-        return Ok(ready());
-    }
-    println!("==> npm install, in {}", folder.display());
-    std::fs::create_dir_all(&folder).map_err(XtaskError::file(&folder))?;
-    for (name, text) in NX_MANIFESTS {
-        let path = folder.join(name);
-        std::fs::write(&path, text).map_err(XtaskError::file(path))?;
-    }
-    // Not `npm ci`: it refuses a lock without the builds for other platforms, which not every registry carries.
-    let arguments = ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
-    let status = Command::new("npm").args(arguments).current_dir(&folder).stdin(Stdio::null()).status();
-    if !status.is_ok_and(|status| status.success()) {
-        return Ok(Provided::Missing("npm could not install it".to_owned()));
-    }
-    std::fs::write(&stamp, wanted).map_err(XtaskError::file(stamp))?;
-    Ok(ready())
-}
-
-fn nx_command(folder: &Path) -> PathBuf {
-    folder.join("node_modules").join(".bin").join("nx")
 }
 
 /// The cargo-deny to run: the one on the machine where it has the right version, else our own under the target folder.
