@@ -389,9 +389,7 @@ impl Inner {
     ) -> Result<Preconditions, IssueError> {
         let Authority::Of(who) = by else { return Ok(Preconditions::default()) };
         let rights = self.rights(&who.session, crate::gate::place_of(resource)).await?;
-        let live = rights.rights.grants().iter().filter(|grant| grant.until.is_none_or(|until| now < until));
-        let held = live.fold(ActionSet::EMPTY, |held, grant| held.union(grant.actions));
-        let held = held.intersection(limit_of(who.restrictions()));
+        let held = rights.rights.ceiling(now);
         if !held.contains_all(wanted) {
             return Err(IssueError::MoreThanHeld { wanted, held });
         }
