@@ -6,6 +6,8 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "tests")]
 #![cfg(unix)]
 
+#[path = "support/client.rs"]
+mod client;
 #[path = "support/host.rs"]
 mod host;
 #[path = "support/nx.rs"]
@@ -19,17 +21,6 @@ use cachegate_policy::WorkspaceSettings;
 use cachegate_types::{AccessLevel, Action};
 use host::Host;
 use nx::Workspace;
-
-impl Host {
-    fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
-    /// The decisions since the last look, as `(action, code)`.
-    fn decisions(&self) -> Vec<(Action, &'static str)> {
-        self.recorder.take().iter().map(|event| (event.action, event.code)).collect()
-    }
-}
 
 const READ: Action = Action::Read;
 const WRITE: Action = Action::Write;
