@@ -194,6 +194,10 @@ impl KeySet {
 }
 
 /// A document that was fetched may end in a line feed; a token may not.
-fn trim(bytes: &[u8]) -> &[u8] {
-    bytes.trim_ascii()
+fn trim(mut bytes: &[u8]) -> &[u8] {
+    // RFC 8259, section 2: of what ASCII calls white space, the form feed is none of JSON's.
+    while let [b' ' | b'\t' | b'\n' | b'\r', rest @ ..] | [rest @ .., b' ' | b'\t' | b'\n' | b'\r'] = bytes {
+        bytes = rest;
+    }
+    bytes
 }

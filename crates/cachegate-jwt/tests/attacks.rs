@@ -792,6 +792,7 @@ fn a13_a_document_that_is_no_key_set_is_refused_whole() {
         ("HTML", "<html></html>".into(), "key_set_malformed"),
         ("list", format!("[{}]", ed_jwk("")), "key_set_malformed"),
         ("truncated", r#"{"keys":[{"kty""#.into(), "key_set_malformed"),
+        ("form feed", format!("{{\"keys\":[{}]}}\u{c}", ed_jwk("")), "key_set_malformed"),
         ("byte order mark", format!("\u{FEFF}{{\"keys\":[{}]}}", ed_jwk("")), "key_set_malformed"),
         ("no keys", "{}".into(), "key_set_without_keys"),
         ("one key", ed_jwk(""), "key_set_without_keys"),
