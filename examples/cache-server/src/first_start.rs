@@ -13,14 +13,68 @@ use crate::server::Server;
 
 /// The file that keeps the administrator's token.
 pub(crate) const ADMINISTRATOR: &str = "administrator.token";
-/// The file that keeps what to paste, where standard output is no terminal.
-const NX_ENV: &str = "nx.env";
+/// What one client is told.
+struct Paste {
+    client: &'static str,
+    /// The file that keeps it, where standard output is no terminal.
+    file: &'static str,
+    /// How the file is used.
+    usage: &'static str,
+    text: String,
+}
 
-/// Tells where the server listens, and on the first start what to paste into Nx.
+/// What each client is told of the cache below `http://{address}/{place}`.
+fn pastes(address: SocketAddr, config: &Config, token: &str) -> [Paste; 5] {
+    let organization = &config.organization;
+    let place = format!("{address}/{organization}/{}", config.workspace);
+    [
+        Paste {
+            client: "Nx",
+            file: "nx.env",
+            usage: ". FILE",
+            text: format!(
+                "export NX_SELF_HOSTED_REMOTE_CACHE_SERVER=http://{place}\n\
+                 export NX_SELF_HOSTED_REMOTE_CACHE_ACCESS_TOKEN={token}\n"
+            ),
+        },
+        Paste {
+            client: "Turborepo",
+            file: "turborepo.env",
+            usage: ". FILE",
+            text: format!(
+                "export TURBO_API=http://{place}\nexport TURBO_TEAM={organization}\nexport TURBO_TOKEN={token}\n"
+            ),
+        },
+        Paste {
+            client: "ccache",
+            file: "ccache.env",
+            usage: ". FILE",
+            text: format!("export CCACHE_REMOTE_STORAGE='http://{place}/ccache|bearer-token={token}'\n"),
+        },
+        Paste {
+            client: "Bazel",
+            file: "cache.bazelrc",
+            usage: "bazel --bazelrc=FILE",
+            text: format!("build --remote_cache=http://ci:{token}@{place}/bazel\n"),
+        },
+        Paste {
+            client: "Gradle",
+            file: "cache.gradle",
+            usage: "apply from: 'FILE', in settings.gradle",
+            text: format!(
+                "buildCache {{ remote(HttpBuildCache) {{\n    url = 'http://{place}/gradle/'\n    \
+                 allowInsecureProtocol = true\n    push = true\n    \
+                 credentials {{ username = 'ci'; password = '{token}' }}\n}} }}\n"
+            ),
+        },
+    ]
+}
+
+/// Tells where the server listens and what to paste into each client; the last line is `ready`.
 ///
 /// # Errors
 ///
-/// When the lines cannot be written to standard output or to their file.
+/// When the lines cannot be written to standard output or to their files.
 pub fn announce(
     config: &Config,
     server: &Server,
@@ -28,7 +82,6 @@ pub fn announce(
     ci_token: Option<&SecretText>,
     out: &mut (impl Write + IsTerminal),
 ) -> io::Result<()> {
-    let url = format!("http://{address}/{}/{}", config.organization, config.workspace);
     writeln!(out, "listening on http://{address}, data in {}", config.data.display())?;
     writeln!(
         out,
@@ -45,27 +98,34 @@ pub fn announce(
             administrator.display()
         )?;
     }
-    let env = config.data.join(NX_ENV);
-    match ci_token {
-        Some(token) => {
-            let lines = format!(
-                "export NX_SELF_HOSTED_REMOTE_CACHE_SERVER={url}\n\
-                 export NX_SELF_HOSTED_REMOTE_CACHE_ACCESS_TOKEN={}\n",
-                token.expose_secret()
-            );
-            if out.is_terminal() {
-                writeln!(out, "\nPaste this where Nx runs; the token is shown this once:\n\n{lines}")?;
-            } else {
-                write_secret(&env, &lines)?;
-                writeln!(out, "for Nx: `. {}`", env.display())?;
+    let token = ci_token.map(SecretText::expose_secret);
+    let pastes = pastes(address, config, token.unwrap_or("TOKEN"));
+    let in_files = match token {
+        Some(_) if out.is_terminal() => false,
+        Some(_) => {
+            for paste in &pastes {
+                write_secret(&config.data.join(paste.file), &paste.text)?;
             }
+            true
         }
-        None if env.exists() => writeln!(out, "for Nx: `. {}`", env.display())?,
-        None => writeln!(
-            out,
-            "for Nx: export NX_SELF_HOSTED_REMOTE_CACHE_SERVER={url} and a token of `cache-server token create`"
-        )?,
+        None => pastes.iter().all(|paste| config.data.join(paste.file).exists()),
+    };
+    if in_files {
+        for Paste { client, file, usage, .. } in &pastes {
+            let file = config.data.join(file);
+            writeln!(out, "for {client}: {}", usage.replace("FILE", &file.display().to_string()))?;
+        }
+    } else {
+        let whose = match token {
+            Some(_) => "the token is shown this once",
+            None => "`cache-server token create` makes a TOKEN",
+        };
+        writeln!(out, "\nPaste what your client needs; {whose}.")?;
+        for Paste { client, text, .. } in &pastes {
+            write!(out, "\n# {client}\n{text}")?;
+        }
     }
+    writeln!(out, "ready")?;
     out.flush()
 }
 

@@ -146,7 +146,8 @@ fn what_the_first_start_keeps_secret_only_its_owner_reads() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().expect("a folder");
     let _server = Running::start(folder.path(), &[]);
-    for file in ["administrator.token", "nx.env", "cachegate.sqlite"] {
+    let pastes = ["nx.env", "turborepo.env", "ccache.env", "cache.bazelrc", "cache.gradle"];
+    for file in pastes.into_iter().chain(["administrator.token", "cachegate.sqlite"]) {
         let mode = fs::metadata(folder.path().join(file)).expect(file).permissions().mode() & 0o777;
         assert_eq!(mode, 0o600, "{file}");
     }
@@ -217,6 +218,23 @@ fn a_corrupt_entry_is_a_miss_and_is_written_anew() {
         assert_eq!(http::get(server.address, "/v1/cache/9", &token).body, body, "{name}");
         assert_eq!(http::put(server.address, "/v1/cache/9", &token, b"again").status, 409, "{name}");
     }
+}
+
+#[test]
+fn what_is_kept_beside_an_entry_is_as_tied_to_its_label_as_its_bytes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Running::start(folder.path(), &[]);
+    let (_, token) = env_of(folder.path());
+    let token = headers(&token);
+    let sent = [token[0], ("x-artifact-tag", "the client's own")];
+    assert_eq!(http::put(server.address, "/v8/artifacts/9", &sent, b"bytes").status, 202);
+    assert_eq!(http::get(server.address, "/v8/artifacts/9", &token).status, 200);
+    let file = entry_file(folder.path());
+    let mut bytes = fs::read(&file).expect("read");
+    let place = bytes.windows(3).position(|window| window == b"own").expect("the tag");
+    bytes[place] = b'O';
+    fs::write(&file, bytes).expect("tampered with");
+    assert_eq!(http::get(server.address, "/v8/artifacts/9", &token).status, 404);
 }
 
 #[test]

@@ -38,7 +38,7 @@ impl Running {
             if let Some(rest) = line.strip_prefix("listening on http://") {
                 address = rest.split(',').next().and_then(|text| text.parse().ok());
             }
-            if line.starts_with("for Nx:") {
+            if line == "ready\n" {
                 break;
             }
         }
