@@ -1,0 +1,1 @@
+//! The key sets of anchors: discovered, fetched, kept and renewed.

@@ -1,0 +1,65 @@
+//! Google Compute Engine: the metadata server's tokens, in full format. The issuer signs every Google sign-in as well.
+
+use cachegate_jwt::Algorithm;
+
+use super::{Profile, Reading, Shape, common_facts, derived, digits, spec, text};
+use crate::{Fact, FactClass, Mode, Refusal};
+
+pub(super) const PROFILE: Profile = Profile {
+    name: "google-compute-engine",
+    title: "Google Compute Engine",
+    algorithms: &[Algorithm::Rs256],
+    types: &["JWT"],
+    type_optional: false,
+    issued_at_optional: false,
+    max_lifetime: 60 * 60,
+    mode: Mode::Exchange,
+    token_id: "jti",
+    claims: &[
+        ("iss", FactClass::Fixed),
+        ("aud", FactClass::Caller),
+        ("sub", FactClass::Id),
+        ("azp", FactClass::Id),
+        ("email", FactClass::Name),
+        ("email_verified", FactClass::Context),
+        ("iat", FactClass::Time),
+        ("exp", FactClass::Time),
+        ("google", FactClass::Context),
+        ("/google/compute_engine/project_number", FactClass::Id),
+        ("/google/compute_engine/project_id", FactClass::Name),
+        ("/google/compute_engine/zone", FactClass::Context),
+        ("/google/compute_engine/instance_id", FactClass::Run),
+        ("/google/compute_engine/instance_name", FactClass::Name),
+        ("/google/compute_engine/instance_creation_timestamp", FactClass::Time),
+        ("/google/compute_engine/instance_confidentiality", FactClass::Context),
+        ("/google/compute_engine/license_id", FactClass::Context),
+    ],
+    facts: common_facts![
+        "jti",
+        text(Fact::TenantName, FactClass::Name, "/google/compute_engine/project_id"),
+        spec(Fact::AccountId, FactClass::Id, Shape::Integer, "/google/compute_engine/project_number"),
+        derived(Fact::ServiceAccountId, FactClass::Id, "sub"),
+        derived(Fact::ServiceAccountName, FactClass::Name, "email"),
+        derived(Fact::UserId, FactClass::Id, "sub"),
+        derived(Fact::TriggerClass, FactClass::Context, "azp"),
+        digits(Fact::InstanceId, FactClass::Run, "/google/compute_engine/instance_id"),
+        derived(Fact::ClientId, FactClass::Id, "azp"),
+    ],
+    pin_sets: &[&[Fact::ServiceAccountId], &[Fact::AccountId]],
+    write_conditions: &[],
+    folded: &[],
+    principal: &[Fact::ServiceAccountId],
+    group_cap: None,
+    is_shared: |_| true,
+    tenant: |_| None,
+    tenant_fact: Fact::AccountId,
+    tenant_said: |_| Ok(None),
+    intended_end: None,
+    is_default_audience: |audience| audience.ends_with(".apps.googleusercontent.com"),
+    audience_hint: "ask the metadata server for this service's audience: `identity?audience=...&format=full`",
+    read,
+};
+
+fn read(_reading: &mut Reading<'_>) -> Result<(), Refusal> {
+    Ok(())
+}

@@ -1,0 +1,230 @@
+//! Why a federated token is refused: the first failed step, for three readers.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use cachegate_jwt::{JwsError, Part};
+
+/// The steps of the check, in their order. What fails first is what is told.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[non_exhaustive]
+pub enum Step {
+    /// Three parts of base64url, a payload that is one strict JSON object.
+    Format,
+    /// Within the limits on length, depth and number.
+    Size,
+    /// A header that asks for a signature and nothing else.
+    Header,
+    /// A configured anchor that vouches for this issuer.
+    Anchor,
+    /// A key of that anchor, for an algorithm that is allowed there.
+    Key,
+    /// The signature.
+    Signature,
+    /// The class of the token (`typ`).
+    Type,
+    /// The issuer, byte for byte, and the tenant that it names.
+    Issuer,
+    /// The audience.
+    Audience,
+    /// Expiry, age and lifetime.
+    Time,
+    /// Used before.
+    Replay,
+    /// Who it is: the ids, their types, and that they agree wherever they stand.
+    Pins,
+    /// The other conditions of the rule.
+    Conditions,
+    /// What the rule would give.
+    Grant,
+}
+
+impl Step {
+    /// Every step, in order.
+    pub const ALL: [Self; 14] = [
+        Self::Format,
+        Self::Size,
+        Self::Header,
+        Self::Anchor,
+        Self::Key,
+        Self::Signature,
+        Self::Type,
+        Self::Issuer,
+        Self::Audience,
+        Self::Time,
+        Self::Replay,
+        Self::Pins,
+        Self::Conditions,
+        Self::Grant,
+    ];
+
+    /// The stable name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Format => "format",
+            Self::Size => "size",
+            Self::Header => "header",
+            Self::Anchor => "anchor",
+            Self::Key => "key",
+            Self::Signature => "signature",
+            Self::Type => "type",
+            Self::Issuer => "issuer",
+            Self::Audience => "audience",
+            Self::Time => "time",
+            Self::Replay => "replay",
+            Self::Pins => "pins",
+            Self::Conditions => "conditions",
+            Self::Grant => "grant",
+        }
+    }
+
+    /// The step at which the codec's error arises.
+    pub(crate) fn of(error: &JwsError) -> Self {
+        match error {
+            JwsError::TooLarge { .. } | JwsError::TooComplex { .. } => Self::Size,
+            JwsError::NotCanonicalBase64 { part: Part::Header }
+            | JwsError::NotJsonObject { part: Part::Header, .. }
+            | JwsError::NotCleanUtf8 { part: Part::Header, .. }
+            | JwsError::DuplicateMember { part: Part::Header, .. }
+            | JwsError::NumberOutOfRange { part: Part::Header, .. }
+            | JwsError::HeaderMissing { .. }
+            | JwsError::HeaderIllTyped { .. }
+            | JwsError::UnsupportedAlgorithm
+            | JwsError::CriticalHeader
+            | JwsError::EmbeddedKey { .. }
+            | JwsError::UnsupportedHeader { .. }
+            | JwsError::KeyIdLength { .. } => Self::Header,
+            JwsError::NotThreeParts
+            | JwsError::NotCanonicalBase64 { .. }
+            | JwsError::NotJsonObject { .. }
+            | JwsError::NotCleanUtf8 { .. }
+            | JwsError::DuplicateMember { .. }
+            | JwsError::NumberOutOfRange { .. } => Self::Format,
+            JwsError::UnknownKey { .. }
+            | JwsError::AlgorithmMismatch { .. }
+            | JwsError::AlgorithmNotAllowed { .. }
+            | JwsError::KeyRevoked { .. } => Self::Key,
+            JwsError::BadSignature => Self::Signature,
+            JwsError::WrongType => Self::Type,
+            JwsError::IssuerMismatch => Self::Issuer,
+            JwsError::AudienceMismatch | JwsError::AudienceNotSole { .. } => Self::Audience,
+            JwsError::Expired { .. }
+            | JwsError::NotYetValid { .. }
+            | JwsError::IssuedInFuture { .. }
+            | JwsError::TimesContradict { .. }
+            | JwsError::LifetimeTooLong { .. } => Self::Time,
+            JwsError::ClaimMissing { claim }
+            | JwsError::ClaimIllTyped { claim }
+            | JwsError::ClaimOutOfRange { claim } => match *claim {
+                "iss" => Self::Issuer,
+                "aud" => Self::Audience,
+                "exp" | "nbf" | "iat" => Self::Time,
+                "jti" => Self::Replay,
+                _ => Self::Pins,
+            },
+            // Errors that the codec may come to have: something about the claims.
+            _ => Self::Pins,
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Why a federated token is refused.
+///
+/// Its text repeats nothing but the caller's own claims; what was expected is for the operator alone.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refusal {
+    step: Step,
+    code: &'static str,
+    text: String,
+    expected: Option<String>,
+    hint: Option<Cow<'static, str>>,
+}
+
+impl Refusal {
+    /// A refusal at `step`. The text is for anyone: lower case, one line, nothing but the caller's own claims, each
+    /// through [`quoted`].
+    pub(crate) fn new(step: Step, code: &'static str, text: impl Into<String>) -> Self {
+        Self { step, code, text: text.into(), expected: None, hint: None }
+    }
+
+    /// What was expected, for the operator.
+    pub(crate) fn with_expected(mut self, expected: impl Into<String>) -> Self {
+        self.expected = Some(expected.into());
+        self
+    }
+
+    /// What the caller can change.
+    pub(crate) fn with_hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The step that failed first.
+    pub fn step(&self) -> Step {
+        self.step
+    }
+
+    /// A stable name in snake case.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// What anyone may read: one line that repeats nothing but the caller's own claims.
+    pub fn public(&self) -> &str {
+        &self.text
+    }
+
+    /// What was expected instead, for the operator of the gate.
+    pub fn expected(&self) -> Option<&str> {
+        self.expected.as_deref()
+    }
+
+    /// What the caller can change to be let in.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// Whether newer keys of the anchor may change the answer: no other refusal is worth a fetch.
+    pub fn is_unknown_key(&self) -> bool {
+        self.code == "unknown_key"
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+impl From<JwsError> for Refusal {
+    fn from(error: JwsError) -> Self {
+        Self::new(Step::of(&error), error.code(), error.to_string())
+    }
+}
+
+/// A caller's text within backticks: what would change how a line reads is escaped, and it is cut at 120 characters.
+pub(crate) fn quoted(text: &str) -> String {
+    const LIMIT: usize = 120;
+    let mut out = String::from("`");
+    for (count, character) in text.chars().enumerate() {
+        if count == LIMIT {
+            out.push('…');
+            break;
+        }
+        if character == '`' || character == '\\' || !character.is_ascii() || character.is_ascii_control() {
+            out.extend(character.escape_unicode());
+        } else {
+            out.push(character);
+        }
+    }
+    out.push('`');
+    out
+}
