@@ -84,7 +84,7 @@ const FAULTS: &[Fault] = &[
         file: "src/lane_view.rs",
         sound: "own.source().is_some() && base.source() == own.source()",
         faulty: "base.source().is_some()",
-        caught_by: "flow::no_byte_flows_from_a_lower_lane_to_a_higher_reader",
+        caught_by: "differential::the_engine_and_the_naive_evaluator_agree_on_a_million_cases",
     },
     Fault {
         what: "a lane reads the shared lanes below it",

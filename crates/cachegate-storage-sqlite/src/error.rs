@@ -196,7 +196,9 @@ impl OpenError {
             // The file itself could be opened by then: what cannot is the log beside it.
             Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly) => Self::ReadOnlyFolder { path },
             Some(ErrorCode::DiskFull) => Self::DiskFull { path },
-            _ => {
+            // Not SQLite's: a text that is none, a number where a text should be.
+            None => damaged("a value is not what its column holds"),
+            Some(_) => {
                 let code = error.sqlite_error().map_or(0, |error| error.extended_code);
                 Self::Sqlite { path, code }
             }

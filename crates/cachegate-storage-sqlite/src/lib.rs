@@ -6,6 +6,7 @@ mod error;
 mod fault;
 mod members;
 mod open;
+mod pending;
 mod places;
 mod releases;
 mod revisions;

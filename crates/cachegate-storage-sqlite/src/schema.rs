@@ -166,6 +166,15 @@ pub(crate) const SCHEMA: &[&str] = &[
         PRIMARY KEY (scope, value)
     ) STRICT, WITHOUT ROWID",
     "CREATE INDEX consumed_by_end ON consumed (keep_until)",
+    "CREATE TABLE pending (
+        scope TEXT NOT NULL,
+        value BLOB NOT NULL,
+        bytes BLOB NOT NULL,
+        keep_until INTEGER NOT NULL,
+        sum INTEGER NOT NULL,
+        PRIMARY KEY (scope, value)
+    ) STRICT, WITHOUT ROWID",
+    "CREATE INDEX pending_by_end ON pending (keep_until)",
     "CREATE TABLE releases (
         workspace BLOB NOT NULL REFERENCES workspaces (id),
         version TEXT NOT NULL,

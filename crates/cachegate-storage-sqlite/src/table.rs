@@ -87,6 +87,7 @@ tables! {
     LOCKS = "locks" (id) [scope actions ends_at reason set_by set_at];
     MARKS = "marks" (id) [scope reason set_by set_at];
     CONSUMED = "consumed" (scope, value) [keep_until];
+    PENDING = "pending" (scope, value) [bytes keep_until];
     RELEASES = "releases" (workspace, version) [id lane entry digest closure published_at yanked_at];
     CLOSURE_ENTRIES = "closure_entries" (workspace, entry, closure) [];
     AUDIT = "audit" (number) [entry digest];

@@ -77,10 +77,13 @@ fn kill(rounds: u64) -> usize {
         process.kill().expect("killed");
         process.wait().expect("gone");
         let storage = SqliteStorage::open(&path).expect("the store");
-        let list = fs::read_to_string(folder.path().join("acknowledged")).unwrap_or_default();
+        // A line that was cut off was not acknowledged, and the next process writes a line of its own.
+        let acknowledged = folder.path().join("acknowledged");
+        let mut list = fs::read_to_string(&acknowledged).unwrap_or_default();
+        list.truncate(list.rfind('\n').map_or(0, |end| end + 1));
+        fs::write(&acknowledged, &list).expect("written");
         count = 0;
-        // A line that was cut off was not acknowledged.
-        for line in list.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')) {
+        for line in list.lines() {
             let (what, number) = line.split_once(' ').expect("two words");
             let number: u64 = number.parse().expect("a number");
             match what {

@@ -21,6 +21,6 @@ pub use record::{
     TokenForm, TokenKind, TokenRecord, UserRecord, WorkspaceRecord,
 };
 pub use traits::{
-    Audit, Distrust, Keys, Locks, Members, Organizations, Releases, Revisions, Rules, SingleUse, Storage,
-    Tokens, Workspaces,
+    Audit, Distrust, Keys, Locks, Members, Organizations, Pending, Releases, Revisions, Rules, SingleUse,
+    Storage, Tokens, Workspaces,
 };

@@ -18,9 +18,9 @@ use cachegate_types::{
 use crate::{
     Act, Audit, AuditEntry, AuditRecord, Change, ChangeKind, Changes, Distrust, GroupRecord, Heartbeat,
     KeyRecord, Keys, LockRecord, Locks, MarkRecord, MassRevocation, MemberRecord, Members, MembershipRecord,
-    OneUse, OrganizationRecord, Organizations, Preconditions, ReleaseRecord, Releases, Revisions, Revoked,
-    Rules, RulesDocument, SingleUse, StoreError, Superseded, TokenFilter, TokenRecord, Tokens, UserRecord,
-    WorkspaceRecord, Workspaces, acts, audit, rules,
+    OneUse, OrganizationRecord, Organizations, Pending, Preconditions, ReleaseRecord, Releases, Revisions,
+    Revoked, Rules, RulesDocument, SingleUse, StoreError, Superseded, TokenFilter, TokenRecord, Tokens,
+    UserRecord, WorkspaceRecord, Workspaces, acts, audit, rules,
 };
 
 type Stored<T> = Result<T, StoreError>;
@@ -111,6 +111,7 @@ struct State {
     locks: BTreeMap<LockId, LockRecord>,
     marks: BTreeMap<MarkId, MarkRecord>,
     consumed: BTreeMap<(String, Vec<u8>), Timestamp>,
+    pending: BTreeMap<(String, Vec<u8>), (Vec<u8>, Timestamp)>,
     releases: BTreeMap<(WorkspaceId, Version), ReleaseRecord>,
     release_ids: BTreeSet<ReleaseId>,
     closures: BTreeSet<ClosureId>,
@@ -142,6 +143,7 @@ impl State {
             locks: BTreeMap::new(),
             marks: BTreeMap::new(),
             consumed: BTreeMap::new(),
+            pending: BTreeMap::new(),
             releases: BTreeMap::new(),
             release_ids: BTreeSet::new(),
             closures: BTreeSet::new(),
@@ -692,6 +694,49 @@ impl SingleUse for MemoryStorage {
             let held = state.consumed.len();
             state.consumed.retain(|_, keep_until| *keep_until > now);
             Ok(count(held, state.consumed.len()))
+        })
+    }
+}
+
+#[async_trait]
+impl Pending for MemoryStorage {
+    async fn put_pending(
+        &self,
+        scope: &str,
+        key: &[u8],
+        bytes: &[u8],
+        keep_until: Timestamp,
+    ) -> Stored<bool> {
+        self.act(|state| {
+            let pair = (scope.to_owned(), key.to_vec());
+            if state.pending.contains_key(&pair) {
+                return Ok(false);
+            }
+            state.pending.insert(pair, (bytes.to_vec(), keep_until));
+            Ok(true)
+        })
+    }
+
+    async fn pending(&self, scope: &str, key: &[u8]) -> Stored<Option<Vec<u8>>> {
+        let pair = (scope.to_owned(), key.to_vec());
+        Ok(self.state()?.pending.get(&pair).map(|(bytes, _)| bytes.clone()))
+    }
+
+    async fn change_pending(&self, scope: &str, key: &[u8], expected: &[u8], bytes: &[u8]) -> Stored<bool> {
+        self.act(|state| match state.pending.get_mut(&(scope.to_owned(), key.to_vec())) {
+            Some((held, _)) if held == expected => {
+                *held = bytes.to_vec();
+                Ok(true)
+            }
+            Some(_) | None => Ok(false),
+        })
+    }
+
+    async fn purge_pending(&self, now: Timestamp) -> Stored<u64> {
+        self.act(|state| {
+            let held = state.pending.len();
+            state.pending.retain(|_, (_, keep_until)| *keep_until > now);
+            Ok(count(held, state.pending.len()))
         })
     }
 }

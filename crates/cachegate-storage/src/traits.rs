@@ -338,6 +338,28 @@ pub trait SingleUse: Send + Sync {
     async fn purge_consumed(&self, now: Timestamp) -> Stored<u64>;
 }
 
+/// What waits for somebody for a while, and is changed by whoever is first: a login that waits for its approval. No
+/// revision, no audit; its bytes are its owner's, and hold no secret.
+#[async_trait]
+pub trait Pending: Send + Sync {
+    /// Keeps `bytes` under `key` within `scope`. Case: `what_waits_reads_back`. `false` when something is there
+    /// already, which stays as it is. Case: `what_waits_is_not_put_twice`.
+    async fn put_pending(&self, scope: &str, key: &[u8], bytes: &[u8], keep_until: Timestamp)
+    -> Stored<bool>;
+
+    /// The bytes, for as long as nobody purged them. Case: `what_waits_reads_back`.
+    async fn pending(&self, scope: &str, key: &[u8]) -> Stored<Option<Vec<u8>>>;
+
+    /// Puts `bytes` in the place of `expected`, and keeps the time. `false` when something else is there, or
+    /// nothing; of many at once, one is told `true`. Cases: `what_waits_is_changed_by_who_read_it`,
+    /// `one_of_many_racing_changes_wins`.
+    async fn change_pending(&self, scope: &str, key: &[u8], expected: &[u8], bytes: &[u8]) -> Stored<bool>;
+
+    /// Forgets what need not be kept after `now`: what was to be kept until then or less. Answers how many.
+    /// Case: `what_waits_is_forgotten_after_its_time`.
+    async fn purge_pending(&self, now: Timestamp) -> Stored<u64>;
+}
+
 /// Releases and the closures that they need.
 #[async_trait]
 pub trait Releases: Send + Sync {
@@ -394,6 +416,7 @@ pub trait Storage:
     + Locks
     + Distrust
     + SingleUse
+    + Pending
     + Releases
     + Audit
 {
@@ -410,6 +433,7 @@ impl<
         + Locks
         + Distrust
         + SingleUse
+        + Pending
         + Releases
         + Audit
         + ?Sized,

@@ -18,9 +18,9 @@ use cachegate_storage::conformance::{CASES, failures, random_operations, run_aga
 use cachegate_storage::{
     Act, Audit, AuditEntry, AuditRecord, ChangeKind, Changes, Distrust, GroupRecord, Heartbeat, KeyRecord,
     Keys, LockRecord, Locks, MarkRecord, MassRevocation, MemberRecord, Members, MembershipRecord,
-    MemoryStorage, OrganizationRecord, Organizations, Preconditions, ReleaseRecord, Releases, Revisions,
-    Revoked, Rules, RulesDocument, SingleUse, Storage, StoreError, Superseded, TokenFilter, TokenRecord,
-    Tokens, UserRecord, WorkspaceRecord, Workspaces, acts, chain_digest,
+    MemoryStorage, OrganizationRecord, Organizations, Pending, Preconditions, ReleaseRecord, Releases,
+    Revisions, Revoked, Rules, RulesDocument, SingleUse, Storage, StoreError, Superseded, TokenFilter,
+    TokenRecord, Tokens, UserRecord, WorkspaceRecord, Workspaces, acts, chain_digest,
 };
 use cachegate_types::{
     ClosureId, EntryKey, Epoch, GroupId, LockId, MarkId, Name, OrganizationId, Revision, Role, Timestamp,
@@ -54,6 +54,9 @@ faults! {
     ConsumeRace: "looks before it uses up, unlocked", found by one_of_many_racing_consumers_wins;
     UseIgnored: "makes a token of what was used up", found by a_token_uses_up_what_it_came_from;
     UsedUpForNothing: "uses up, then refuses the insertion", found by a_refused_insertion_uses_nothing_up;
+    PendingOverwritten: "puts over what waits", found by what_waits_is_not_put_twice;
+    PendingChangedUnread: "changes whatever waits", found by what_waits_is_changed_by_who_read_it;
+    PendingRace: "looks at what waits, then changes it, unlocked", found by one_of_many_racing_changes_wins;
     ScopesConfused: "joins scope and key to one text", found by scopes_and_keys_are_told_apart;
     RevokedAncestorIgnored: "lets the revoked have children", found by revoked_ancestor_blocks_insertion;
     MassRevocationIgnored: "looks at single revocations alone", found by mass_revoked_ancestor_blocks_insertion;
@@ -570,6 +573,40 @@ back_end! { SingleUse {
     }
 }}
 
+back_end! { Pending {
+    forward purge_pending(now: Timestamp) -> u64;
+    and {
+        async fn put_pending(&self, scope: &str, key: &[u8], bytes: &[u8], keep_until: Timestamp) -> Stored<bool> {
+            let put = self.inner.put_pending(scope, key, bytes, keep_until).await?;
+            if let (Fault::PendingOverwritten, false, Some(held)) =
+                (self.fault, put, self.inner.pending(scope, key).await?)
+            {
+                self.inner.change_pending(scope, key, &held, bytes).await?;
+            }
+            Ok(put)
+        }
+
+        async fn pending(&self, scope: &str, key: &[u8]) -> Stored<Option<Vec<u8>>> {
+            self.inner.pending(scope, key).await
+        }
+
+        async fn change_pending(&self, scope: &str, key: &[u8], expected: &[u8], bytes: &[u8]) -> Stored<bool> {
+            let held = || ready(self.inner.pending(scope, key)).ok().flatten();
+            match (self.fault, held()) {
+                (Fault::PendingChangedUnread, Some(held)) => {
+                    self.inner.change_pending(scope, key, &held, bytes).await
+                }
+                (Fault::PendingRace, Some(before)) if before == expected => {
+                    self.between(|| held().is_some_and(|now| now != before));
+                    while !self.inner.change_pending(scope, key, &held().unwrap_or_default(), bytes).await? {}
+                    Ok(true)
+                }
+                _ => self.inner.change_pending(scope, key, expected, bytes).await,
+            }
+        }
+    }
+}}
+
 back_end! { Releases {
     forward yank_release(workspace: WorkspaceId, version: &Version, act: &Act) -> ();
     forward release(workspace: WorkspaceId, version: &Version) -> Option<ReleaseRecord>;
@@ -644,15 +681,15 @@ fn fresh(fault: Fault) -> Arc<dyn Storage> {
 
 /// Operations that the model is given to find a fault.
 fn found_by_the_model(fault: Fault) -> Option<u64> {
-    (0..300).find(|seed| {
+    (0..600).find(|seed| {
         let operations = random_operations(*seed, 60);
         block_on(run_against_model(&*fresh(fault), &operations)).is_err()
     })
 }
 
 /// Faults that one thread alone never meets.
-const RACES: [Fault; 4] =
-    [Fault::RotationRace, Fault::ConsumeRace, Fault::InsertionRace, Fault::DocumentRace];
+const RACES: [Fault; 5] =
+    [Fault::RotationRace, Fault::ConsumeRace, Fault::InsertionRace, Fault::DocumentRace, Fault::PendingRace];
 
 #[test]
 fn the_wrapper_without_a_fault_obeys_every_rule() {

@@ -8,7 +8,7 @@ use cachegate_policy::{Listed, WorkspaceSettings};
 use cachegate_storage::{
     Act, Audit, AuditEntry, AuditRecord, Changes, Distrust, GroupRecord, Heartbeat, KeyRecord, Keys,
     LockRecord, Locks, MarkRecord, MassRevocation, Members, MembershipRecord, OrganizationRecord,
-    Organizations, Preconditions, ReleaseRecord, Releases, Revisions, Revoked, Rules, RulesDocument,
+    Organizations, Pending, Preconditions, ReleaseRecord, Releases, Revisions, Revoked, Rules, RulesDocument,
     SingleUse, Storage, StoreError, TokenFilter, TokenRecord, Tokens, UserRecord, WorkspaceRecord,
     Workspaces,
 };
@@ -231,6 +231,12 @@ pass_on! {
         fn put_mark(record: &MarkRecord, act: &Act) -> Revision;
         fn lift_mark(id: MarkId, act: &Act) -> Revision;
         fn marks() -> Vec<MarkRecord>;
+    }
+    Pending {
+        fn put_pending(scope: &str, key: &[u8], bytes: &[u8], keep_until: Timestamp) -> bool;
+        fn pending(scope: &str, key: &[u8]) -> Option<Vec<u8>>;
+        fn change_pending(scope: &str, key: &[u8], expected: &[u8], bytes: &[u8]) -> bool;
+        fn purge_pending(now: Timestamp) -> u64;
     }
     SingleUse {
         fn consume(scope: &str, key: &[u8], keep_until: Timestamp) -> bool;

@@ -22,6 +22,7 @@ mod fixtures;
 mod members;
 mod model;
 mod operations;
+mod pending;
 mod persistent;
 mod places;
 mod releases;
@@ -41,6 +42,7 @@ pub use self::members::*;
 pub use self::model::run_against_model;
 pub use self::operations::{Operation, random_operations};
 pub use self::outcome::{Outcome, Violation};
+pub use self::pending::*;
 pub use self::persistent::*;
 pub use self::places::*;
 pub use self::releases::*;
@@ -60,12 +62,13 @@ pub type PersistentCaseFn =
 
 /// Every case by its name.
 pub const CASES: &[(&str, CaseFn)] = &{
-    const PARTS: [&[(&str, CaseFn)]; 8] = [
+    const PARTS: [&[(&str, CaseFn)]; 9] = [
         revisions::CASES,
         places::CASES,
         members::CASES,
         tokens::CASES,
         stable::CASES,
+        pending::CASES,
         single_use::CASES,
         releases::CASES,
         audit::CASES,

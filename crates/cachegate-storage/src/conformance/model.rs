@@ -59,6 +59,8 @@ struct Model {
     locks: Vec<LockRecord>,
     marks: Vec<MarkRecord>,
     consumed: Vec<(u8, u8, u8)>,
+    /// Key, byte, and until when.
+    pending: Vec<(u8, u8, u8)>,
     releases: Vec<(ReleaseRecord, Vec<EntryKey>)>,
 }
 
@@ -105,6 +107,7 @@ impl Model {
             locks: Vec::new(),
             marks: Vec::new(),
             consumed: Vec::new(),
+            pending: Vec::new(),
             releases: Vec::new(),
         }
     }
@@ -510,6 +513,30 @@ impl Model {
                 let gone = u64::try_from(held - self.consumed.len()).unwrap_or(0);
                 equal("how many are gone", &storage.purge_consumed(at(u32::from(*now))).await?, &gone)?;
             }
+            Deed::PutPending { key, byte, keep_until } => {
+                let free = !self.pending.iter().any(|(known, ..)| known == key);
+                let until = at(u32::from(*keep_until));
+                let found = storage.put_pending("wait", &[*key], &[*byte], until).await?;
+                equal("whether it was put", &found, &free)?;
+                if free {
+                    self.pending.push((*key, *byte, *keep_until));
+                }
+            }
+            Deed::ChangePending { key, expected, byte } => {
+                let held = self.pending.iter_mut().find(|(known, ..)| known == key);
+                let right = held.filter(|(_, held, _)| held == expected);
+                let found = storage.change_pending("wait", &[*key], &[*expected], &[*byte]).await?;
+                equal("whether it was changed", &found, &right.is_some())?;
+                if let Some((_, held, _)) = right {
+                    *held = *byte;
+                }
+            }
+            Deed::PurgePending { now } => {
+                let held = self.pending.len();
+                self.pending.retain(|(.., keep_until)| keep_until > now);
+                let gone = u64::try_from(held - self.pending.len()).unwrap_or(0);
+                equal("how many are gone", &storage.purge_pending(at(u32::from(*now))).await?, &gone)?;
+            }
             Deed::PublishRelease { id, workspace: place, version: number, closure: set, keys } => {
                 let record = ReleaseRecord {
                     closure: set.map(closure),
@@ -742,6 +769,11 @@ impl Model {
         let mut marks = self.marks.clone();
         marks.sort_by_key(|record| record.id);
         equal("the marks", &storage.marks().await?, &marks)?;
+        for number in 1..=2 {
+            let known = self.pending.iter().find(|(known, ..)| *known == number);
+            let bytes = known.map(|(_, byte, _)| vec![*byte]);
+            equal("what waits", &storage.pending("wait", &[number]).await?, &bytes)?;
+        }
         for place in 1..=4 {
             let mut releases: Vec<ReleaseRecord> = self
                 .releases

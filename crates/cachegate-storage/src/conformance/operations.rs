@@ -108,6 +108,19 @@ pub(super) enum Deed {
     PurgeConsumed {
         now: u8,
     },
+    PutPending {
+        key: u8,
+        byte: u8,
+        keep_until: u8,
+    },
+    ChangePending {
+        key: u8,
+        expected: u8,
+        byte: u8,
+    },
+    PurgePending {
+        now: u8,
+    },
     PublishRelease {
         id: u8,
         workspace: u8,
@@ -283,6 +296,13 @@ impl Random {
             30 => Deed::LiftLock { id: self.id(3) },
             31 => Deed::PutMark { id: self.id(3) },
             32 => Deed::LiftMark { id: self.id(3) },
+            33 if self.chance(3) => {
+                Deed::PutPending { key: self.id(2), byte: self.below(3), keep_until: self.below(9) }
+            }
+            33 if self.chance(2) => {
+                Deed::ChangePending { key: self.id(2), expected: self.below(3), byte: self.below(3) }
+            }
+            34 if self.chance(2) => Deed::PurgePending { now: self.below(9) },
             33 => Deed::Consume { scope: self.id(2), key: self.id(3), keep_until: self.below(9) },
             34 => Deed::PurgeConsumed { now: self.below(9) },
             35 | 36 => Deed::PublishRelease {
