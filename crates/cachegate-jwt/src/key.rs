@@ -249,8 +249,9 @@ impl VerifyingKey {
         &self.0.access_header
     }
 
-    /// Whether `signature` is this key's over `message`.
-    pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+    /// Whether `signature` is this key's over `message`, in the form that JWS gives a signature (RFC 7518, section 3):
+    /// for vectors and protocols that sign bare bytes. A token goes through [`UnverifiedJws`](crate::UnverifiedJws).
+    pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         Active::verify(self.0.algorithm, &self.0.key, message, signature)
     }
 

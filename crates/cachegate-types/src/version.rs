@@ -48,6 +48,17 @@ pub enum VersionError {
     },
 }
 
+impl VersionError {
+    /// The stable name.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::TooLong { .. } => "too_long",
+            Self::Version { .. } => "not_a_version",
+            Self::Requirement { .. } => "not_a_requirement",
+        }
+    }
+}
+
 impl FromStr for Version {
     type Err = VersionError;
 

@@ -25,7 +25,7 @@ pub use gate::{BuildError, Degraded, Gate, GateBuilder, Reuse};
 pub use issue::{DEVICE_TOKEN_LIFE, DeviceAccess, IssueError, Issued, LongestLives, PersonalForm, TokenSpec};
 pub use keys::PUBLISH_BEFORE_USE;
 pub use manage::{Authority, FirstStart, ManageError};
-pub use provenance::{NotAdmitted, Provenance, SealError};
+pub use provenance::{AtHand, NotAdmitted, Provenance, SealError};
 pub use session::{LONGEST_SESSION_LIFE, LoggedIn, REFRESH_LIFE, SESSION_LIFE, SessionSpec};
 pub use sink::{DecisionEvent, DecisionSink, NotRecorded, Overflow, QueueSink};
 pub use vault::{FileVault, KeyVault, MemoryVault, SealedVault, VaultError};

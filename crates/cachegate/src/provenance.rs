@@ -1,8 +1,8 @@
 //! Who wrote an entry, sealed when its body is complete and asked about each time that it is read.
 
-use cachegate_jwt::{Label, LabelFields};
-use cachegate_storage::{MarkRecord, MarkScope};
-use cachegate_types::{EntryKey, Lane, MarkId, Principal, Resource, Timestamp, TokenId};
+use cachegate_jwt::{Label, LabelFields, LabelKey, LabelKeyId};
+use cachegate_storage::MarkScope;
+use cachegate_types::{EntryKey, Lane, MarkId, Principal, Resource, Timestamp, TokenId, WorkspaceId};
 
 use crate::Gate;
 use crate::authenticate::AuthenticateError;
@@ -73,6 +73,21 @@ pub enum NotAdmitted {
     /// Nothing could be decided.
     #[error(transparent)]
     Unavailable(Unavailable),
+}
+
+impl NotAdmitted {
+    /// The stable name.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoLabel => "no_label",
+            Self::BrokenLabel { code } => code,
+            Self::AnotherEntry => "another_entry",
+            Self::AnotherBody => "another_body",
+            Self::AnotherLane { .. } => "another_lane",
+            Self::Distrusted { .. } => "distrusted",
+            Self::Unavailable(reason) => reason.code(),
+        }
+    }
 }
 
 /// What an admitted entry's label says.
@@ -200,25 +215,67 @@ impl Gate {
             .checking_key(label, &globals.keys)
             .await
             .map_err(|error| NotAdmitted::Unavailable(Unavailable::Store { detail: error.to_string() }))?;
-        let fields = Label::open(label, |id| label_key.as_deref().filter(|key| key.id() == id))
-            .map_err(|error| NotAdmitted::BrokenLabel { code: error.code() })?;
-        let here = allowed.workspace == Some(fields.workspace)
-            && allowed.session.gate == inner.verifier
-            && fields.key == *key
-            && allowed.only_key.as_ref().is_none_or(|only| only == key)
-            && fields.lane_generation == allowed.lane_generation();
+        let ours = allowed.session.gate == inner.verifier
+            && allowed.only_key.as_ref().is_none_or(|only| only == key);
+        let at_hand = AtHand {
+            workspace: allowed.workspace.filter(|_| ours),
+            lane_generation: allowed.lane_generation(),
+            key,
+            digest,
+        };
+        at_hand.admit(
+            label,
+            |id| label_key.as_deref().filter(|key| key.id() == id),
+            allowed.read_lanes().chain(allowed.write_lane()),
+            globals.marks.iter().map(|mark| (mark.id, &mark.scope)),
+        )
+    }
+}
+
+/// An entry that is about to be served, to hold its label against. [`Gate::admit`] does it with what it knows; this is
+/// the pure rule beneath it.
+#[derive(Clone, Copy, Debug)]
+pub struct AtHand<'a> {
+    /// The workspace that it was looked for in; `None` is no label's.
+    pub workspace: Option<WorkspaceId>,
+    /// The generation of that workspace's lane order.
+    pub lane_generation: u32,
+    /// The key that it was looked for under.
+    pub key: &'a EntryKey,
+    /// SHA-256 of its bytes.
+    pub digest: &'a [u8; 32],
+}
+
+impl AtHand<'_> {
+    /// Whether the entry may be used by somebody who reads `lanes` while `marks` distrust. `label_key` gives the key of
+    /// a name, retired ones included, revoked ones not.
+    ///
+    /// # Errors
+    ///
+    /// [`NotAdmitted`]: treat the entry as a miss.
+    pub fn admit<'l, 'k>(
+        &self,
+        label: &[u8],
+        label_key: impl Fn(LabelKeyId) -> Option<&'k LabelKey>,
+        mut lanes: impl Iterator<Item = &'l Lane>,
+        mut marks: impl Iterator<Item = (MarkId, &'l MarkScope)>,
+    ) -> Result<Provenance, NotAdmitted> {
+        let fields =
+            Label::open(label, label_key).map_err(|error| NotAdmitted::BrokenLabel { code: error.code() })?;
+        let here = self.workspace == Some(fields.workspace)
+            && fields.key == *self.key
+            && fields.lane_generation == self.lane_generation;
         if !here {
             return Err(NotAdmitted::AnotherEntry);
         }
-        if fields.digest != *digest {
+        if fields.digest != *self.digest {
             return Err(NotAdmitted::AnotherBody);
         }
-        let readable = allowed.read_lanes().chain(allowed.write_lane()).any(|lane| *lane == fields.lane);
-        if !readable {
+        if !lanes.any(|lane| *lane == fields.lane) {
             return Err(NotAdmitted::AnotherLane { lane: fields.lane });
         }
-        if let Some(mark) = globals.marks.iter().find(|mark| marks(mark, &fields)) {
-            return Err(NotAdmitted::Distrusted { mark: mark.id });
+        if let Some((mark, _)) = marks.find(|(_, scope)| marks_writer(scope, &fields)) {
+            return Err(NotAdmitted::Distrusted { mark });
         }
         Ok(Provenance {
             lane: fields.lane,
@@ -231,9 +288,9 @@ impl Gate {
     }
 }
 
-/// Whether this mark distrusts the writer that the label names.
-fn marks(mark: &MarkRecord, fields: &LabelFields) -> bool {
-    match &mark.scope {
+/// Whether a mark of this scope distrusts the writer that the label names.
+fn marks_writer(scope: &MarkScope, fields: &LabelFields) -> bool {
+    match scope {
         MarkScope::Token(token) => fields.token == Some(*token) || fields.ancestors.contains(token),
         MarkScope::Principal(principal) => fields.principal == *principal,
         MarkScope::Run(run) => fields.run.as_deref() == Some(&**run),
