@@ -15,6 +15,7 @@ pub use anchor::{
 };
 pub use facts::{Fact, FactClass, FactKind, FactValue, Facts, Knowledge, TriggerClass, UnknownFactError};
 pub use federation::{Federation, TokenKey, Verified};
+pub use keys::{AnchorKeys, KeyTimes, KeysError, RefreshError};
 pub use platform::{FactSpec, Platform, UnsupportedPlatformError};
 pub use refusal::{Refusal, Step};
 
