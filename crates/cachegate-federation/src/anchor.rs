@@ -517,7 +517,7 @@ impl AnchorBuilder {
                 if !is_trust_domain(trust_domain) {
                     return Err(wrong("is no trust domain: 1 to 255 of a-z, 0-9, `.`, `-` and `_`"));
                 }
-                Ok((BTreeMap::from([(trust_domain.clone(), Some(trust_domain.clone()))]), false))
+                Ok((BTreeMap::from([(trust_domain.clone(), None)]), false))
             }
         }
     }

@@ -395,11 +395,6 @@ impl Facts {
         self.states.insert(fact, State::Incomplete);
     }
 
-    /// Nothing is known of a fact after all.
-    pub(crate) fn forget(&mut self, fact: Fact) {
-        self.states.remove(&fact);
-    }
-
     pub(crate) fn set_trigger(&mut self, trigger: TriggerClass) {
         self.trigger = trigger;
         self.know(Fact::TriggerClass, trigger.as_str());

@@ -325,6 +325,7 @@ impl Anchor {
             }
         }
         reading.copy(profile.facts)?;
+        reading.check_always(profile.always)?;
         (profile.read)(&mut reading)?;
         Ok(reading.facts)
     }
@@ -336,7 +337,12 @@ impl Anchor {
             let end = match find_claim(checked.claims, claim) {
                 Ok(None) => None,
                 Ok(Some(ClaimValue::Integer(seconds))) => Timestamp::from_unix_seconds(seconds).ok(),
-                _ => Some(Timestamp::MIN),
+                _ => {
+                    let text = format!("the token's `{claim}` is of another type than it should be");
+                    return Err(
+                        Refusal::new(Step::Time, "claim_ill_typed", text).with_expected("a whole number")
+                    );
+                }
             };
             expires_at = end.map_or(expires_at, |end| end.min(expires_at));
             if expires_at.saturating_add(self.leeway()) <= now {

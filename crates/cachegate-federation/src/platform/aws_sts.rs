@@ -3,7 +3,7 @@
 use cachegate_jwt::Algorithm;
 
 use super::{Profile, Reading, common_facts, derived, digits, text};
-use crate::{Fact, FactClass, Mode, Refusal};
+use crate::{Fact, FactClass, Mode, Refusal, TriggerClass};
 
 pub(super) const PROFILE: Profile = Profile {
     name: "aws-sts",
@@ -49,6 +49,7 @@ pub(super) const PROFILE: Profile = Profile {
             "/https:~1~1sts.amazonaws.com~1/lambda_source_function_arn"
         ),
     ],
+    always: &[Fact::AccountId],
     pin_sets: &[&[Fact::AccountId]],
     write_conditions: &[],
     folded: &[],
@@ -64,6 +65,22 @@ pub(super) const PROFILE: Profile = Profile {
     read,
 };
 
-fn read(_reading: &mut Reading<'_>) -> Result<(), Refusal> {
+fn read(reading: &mut Reading<'_>) -> Result<(), Refusal> {
+    let parts: Vec<&str> = reading.subject.splitn(6, ':').collect();
+    let ["arn", partition, "iam", "", account, resource] = parts.as_slice() else {
+        return Ok(());
+    };
+    reading.subject_agrees(Fact::AccountId, "aws_account", account)?;
+    if !partition.starts_with("aws") {
+        return Ok(());
+    }
+    let subject = reading.subject;
+    if resource.starts_with("role/") {
+        reading.facts.know(Fact::Role, subject);
+        reading.facts.set_trigger(TriggerClass::Trusted);
+    } else if resource.starts_with("user/") {
+        // A user's keys may lie anywhere: nothing tells who acts.
+        reading.facts.know(Fact::UserName, subject);
+    }
     Ok(())
 }

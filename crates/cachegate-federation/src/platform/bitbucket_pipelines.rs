@@ -1,8 +1,10 @@
 //! Bitbucket Pipelines: one issuer for each workspace, called by its slug.
 
 use cachegate_jwt::Algorithm;
+use cachegate_types::LaneClass;
 
-use super::{Profile, Reading, common_facts, derived, text};
+use super::reading::Reference;
+use super::{Profile, Reading, between, common_facts, derived, text};
 use crate::{Fact, FactClass, Mode, Refusal};
 
 pub(super) const PROFILE: Profile = Profile {
@@ -42,6 +44,7 @@ pub(super) const PROFILE: Profile = Profile {
         text(Fact::RunId, FactClass::Run, "pipelineUuid"),
         text(Fact::JobId, FactClass::Run, "stepUuid"),
     ],
+    always: &[Fact::TenantId, Fact::RepoId],
     pin_sets: &[&[Fact::TenantId], &[Fact::RepoId]],
     write_conditions: &[],
     folded: &[],
@@ -57,6 +60,27 @@ pub(super) const PROFILE: Profile = Profile {
     read,
 };
 
-fn read(_reading: &mut Reading<'_>) -> Result<(), Refusal> {
+fn read(reading: &mut Reading<'_>) -> Result<(), Refusal> {
+    let parts: Vec<&str> = reading.subject.split(':').collect();
+    if let [repository, environment @ .., step] = parts.as_slice() {
+        reading.subject_agrees(Fact::RepoId, "repositoryUuid", repository)?;
+        reading.subject_agrees(Fact::JobId, "stepUuid", step)?;
+        if let [environment] = environment {
+            reading.subject_agrees(Fact::Environment, "deploymentEnvironmentUuid", environment)?;
+        }
+    }
+    if let Some(workspace) = between(reading.issuer, "https://api.bitbucket.org/2.0/workspaces/", ISSUER_END)
+    {
+        reading.facts.know(Fact::TenantName, workspace);
+    }
+    if let Some(branch) = reading.text("branchName")? {
+        reading.facts.know(Fact::RefFull, format!("refs/heads/{branch}").as_str());
+        reading.know_reference(Reference::Branch(&branch));
+        // No claim says what started the step, a pull request for one: the branch is all that it may write for.
+        let lane = reading.lane(LaneClass::Branch, &branch);
+        reading.facts.set_lane(lane);
+    }
     Ok(())
 }
+
+const ISSUER_END: &str = "/pipelines-config/identity/oidc";

@@ -2,8 +2,9 @@
 
 use cachegate_jwt::Algorithm;
 
+use super::reading::Reference;
 use super::{Profile, Reading, between, common_facts, derived, text};
-use crate::{Fact, FactClass, Mode, Refusal};
+use crate::{Fact, FactClass, Mode, Refusal, TriggerClass};
 
 pub(super) const PROFILE: Profile = Profile {
     name: "buildkite",
@@ -67,6 +68,7 @@ pub(super) const PROFILE: Profile = Profile {
             .asked_by("request the id with `buildkite-agent oidc request-token --claim build_id`"),
         text(Fact::JobId, FactClass::Run, "job_id"),
     ],
+    always: &[],
     pin_sets: &[&[Fact::TenantId], &[Fact::RepoId]],
     write_conditions: &[],
     folded: &[],
@@ -82,6 +84,59 @@ pub(super) const PROFILE: Profile = Profile {
     read,
 };
 
-fn read(_reading: &mut Reading<'_>) -> Result<(), Refusal> {
+fn read(reading: &mut Reading<'_>) -> Result<(), Refusal> {
+    check_subject(reading)?;
+    let (tag, branch) = (reading.text("build_tag")?, reading.text("build_branch")?);
+    let reference = match (tag.as_deref(), branch.as_deref()) {
+        (Some(tag), _) => Some((format!("refs/tags/{tag}"), Reference::Tag(tag))),
+        (None, Some(branch)) => Some((format!("refs/heads/{branch}"), Reference::Branch(branch))),
+        (None, None) => None,
+    };
+    // Where the subject is the composite one, it repeats the reference.
+    let reference = reference.filter(|(full, _)| {
+        let said = reading.subject.strip_prefix("organization:");
+        said.is_none_or(|said| said.contains(&format!(":ref:{full}:commit:")))
+    });
+    match &reference {
+        Some((full, reference)) => {
+            reading.facts.know(Fact::RefFull, full.as_str());
+            reading.know_reference(*reference);
+        }
+        None => {
+            for fact in [Fact::RefFull, Fact::RefKind, Fact::RefName] {
+                reading.facts.incomplete(fact);
+            }
+        }
+    }
+    // No branch has a colon in its name: it is the platform's mark of a third party's fork.
+    let of_fork = branch.as_deref().is_some_and(|branch| branch.contains(':'));
+    let trigger = match reading.known(Fact::Event).as_deref() {
+        _ if of_fork => TriggerClass::Outsider,
+        // Of every other source the branch and the commit are whatever the build's creator said.
+        Some("webhook") if reference.is_some() => TriggerClass::Trusted,
+        _ => TriggerClass::Unknown,
+    };
+    reading.conclude(trigger, reference.map(|(_, reference)| reference));
+    Ok(())
+}
+
+/// With `--subject-claim` the subject is one bare id. It names something only if a claim says what.
+fn check_subject(reading: &Reading<'_>) -> Result<(), Refusal> {
+    const IDS: [Fact; 7] = [
+        Fact::TenantId,
+        Fact::RepoId,
+        Fact::ClusterId,
+        Fact::QueueId,
+        Fact::RunId,
+        Fact::JobId,
+        Fact::RunnerId,
+    ];
+    let bare = !reading.subject.contains(':');
+    if bare && !IDS.into_iter().any(|id| reading.facts.text(id) == Some(reading.subject)) {
+        let pipeline = reading.facts.text(Fact::RepoId).unwrap_or_default();
+        return Err(reading
+            .disagrees("pipeline_id", pipeline)
+            .with_hint("request the id that is the subject with `--claim` as well"));
+    }
     Ok(())
 }

@@ -2,8 +2,9 @@
 
 use cachegate_jwt::Algorithm;
 
-use super::{Profile, Reading, Shape, between, common_facts, derived, text};
-use crate::{Fact, FactClass, Mode, Refusal};
+use super::reading::Reference;
+use super::{Profile, Reading, between, common_facts, derived, text};
+use crate::{Fact, FactClass, Mode, Refusal, TriggerClass};
 
 pub(super) const PROFILE: Profile = Profile {
     name: "circleci",
@@ -44,6 +45,7 @@ pub(super) const PROFILE: Profile = Profile {
         text(Fact::RunId, FactClass::Run, "oidc.circleci.com/pipeline-id"),
         text(Fact::JobId, FactClass::Run, "oidc.circleci.com/job-id"),
     ],
+    always: &[Fact::RepoId],
     pin_sets: &[&[Fact::TenantId], &[Fact::RepoId]],
     write_conditions: &[Fact::RepoName],
     folded: &[],
@@ -59,7 +61,31 @@ pub(super) const PROFILE: Profile = Profile {
     read,
 };
 
-fn read(_reading: &mut Reading<'_>) -> Result<(), Refusal> {
+fn read(reading: &mut Reading<'_>) -> Result<(), Refusal> {
+    let parts: Vec<&str> = reading.subject.splitn(7, '/').collect();
+    if let ["org", organization, "project", project, "user", user, ..] = parts.as_slice() {
+        reading.subject_agrees(Fact::RepoId, "oidc.circleci.com/project-id", project)?;
+        reading.facts.know(Fact::TenantId, *organization);
+        reading.facts.know(Fact::ActorId, *user);
+    }
+    let (origin, full) = (reading.known(Fact::RepoName), reading.known(Fact::RefFull));
+    let reference = full.as_deref().and_then(Reference::read);
+    if let Some(reference) = reference {
+        reading.know_reference(reference);
+    }
+    // The second form of the subject repeats origin and ref.
+    let agrees = match (origin, full.as_deref(), parts.get(6)) {
+        (Some(_), Some(_), None) => true,
+        (Some(origin), Some(full), Some(tail)) => **tail == format!("vcs-origin/{origin}/vcs-ref/{full}"),
+        _ => false,
+    };
+    let trigger = match (reading.boolean("oidc.circleci.com/ssh-rerun")?, reference) {
+        (Some(true), _) => TriggerClass::HumanShell,
+        (_, Some(Reference::Pull(_))) => TriggerClass::Outsider,
+        (Some(false), Some(_)) if agrees => TriggerClass::Trusted,
+        _ => TriggerClass::Unknown,
+    };
+    reading.conclude(trigger, reference);
     Ok(())
 }
 

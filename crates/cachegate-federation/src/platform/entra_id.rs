@@ -3,7 +3,7 @@
 use cachegate_jwt::Algorithm;
 
 use super::{Profile, Reading, Shape, between, common_facts, derived, spec, text};
-use crate::{Fact, FactClass, Mode, Refusal};
+use crate::{Fact, FactClass, Mode, Refusal, TriggerClass};
 
 pub(super) const PROFILE: Profile = Profile {
     name: "entra-id",
@@ -59,6 +59,7 @@ pub(super) const PROFILE: Profile = Profile {
         spec(Fact::Roles, FactClass::Admin, Shape::List, "roles"),
         derived(Fact::ClientId, FactClass::Id, "azp"),
     ],
+    always: &[Fact::TenantId],
     pin_sets: &[&[Fact::TenantId]],
     write_conditions: &[],
     folded: &[],
@@ -79,6 +80,35 @@ pub(super) const PROFILE: Profile = Profile {
     read,
 };
 
-fn read(_reading: &mut Reading<'_>) -> Result<(), Refusal> {
+fn read(reading: &mut Reading<'_>) -> Result<(), Refusal> {
+    let client = reading.text("azp")?.or(reading.text("appid")?);
+    if let Some(client) = client {
+        reading.facts.know(Fact::ClientId, &*client);
+    }
+    // Too many groups are not listed, and where they are not configured none is: neither means "in no group". The
+    // place that the token names to fetch them from is never followed.
+    let more = reading.has("_claim_names") || reading.boolean("hasgroups")? == Some(true);
+    if more || reading.groups_may_be_cut("groups")? {
+        reading.facts.incomplete(Fact::Groups);
+    }
+    let (object, delegated) = (reading.text("oid")?, reading.text("scp")?.is_some());
+    match (object, reading.text("idtyp")?.as_deref(), delegated) {
+        (Some(object), None | Some("user"), true) => {
+            reading.facts.know(Fact::UserId, &*object);
+            for claim in ["preferred_username", "unique_name", "upn"] {
+                if let Some(name) = reading.text(claim)? {
+                    reading.facts.know(Fact::UserName, &*name);
+                    break;
+                }
+            }
+            reading.facts.set_trigger(TriggerClass::HumanShell);
+        }
+        (Some(object), Some("app"), false) => {
+            reading.facts.know(Fact::ServiceAccountId, &*object);
+            reading.facts.set_trigger(TriggerClass::Trusted);
+        }
+        // `idtyp` is optional: without it and without delegated scopes nothing tells a person from an application.
+        _ => {}
+    }
     Ok(())
 }

@@ -2,8 +2,9 @@
 
 use cachegate_jwt::Algorithm;
 
+use super::reading::Reference;
 use super::{Profile, Reading, Shape, between, common_facts, derived, digits, spec, text};
-use crate::{Fact, FactClass, Mode, Refusal};
+use crate::{Fact, FactClass, Mode, Refusal, TriggerClass};
 
 pub(super) const PROFILE: Profile = Profile {
     name: "github-actions",
@@ -85,6 +86,7 @@ pub(super) const PROFILE: Profile = Profile {
         digits(Fact::JobId, FactClass::Run, "check_run_id"),
         digits(Fact::Attempt, FactClass::Run, "run_attempt"),
     ],
+    always: &[Fact::OwnerId, Fact::RepoId],
     pin_sets: &[&[Fact::OwnerId], &[Fact::RepoId], &[Fact::TenantId]],
     write_conditions: &[],
     folded: &[Fact::OwnerName, Fact::RepoName, Fact::TenantName, Fact::Environment],
@@ -100,8 +102,73 @@ pub(super) const PROFILE: Profile = Profile {
     read,
 };
 
-fn read(_reading: &mut Reading<'_>) -> Result<(), Refusal> {
+/// What keeps a read-write cache on the default branch at the platform itself: only those who may push can cause it.
+const TRUSTED: [&str; 7] = [
+    "push",
+    "schedule",
+    "workflow_dispatch",
+    "repository_dispatch",
+    "delete",
+    "registry_package",
+    "page_build",
+];
+
+/// What an outsider can cause while the token speaks for the base repository, and pull requests.
+const OUTSIDER: [&str; 4] = ["pull_request", "pull_request_target", "issue_comment", "workflow_run"];
+
+fn read(reading: &mut Reading<'_>) -> Result<(), Refusal> {
+    check_subject(reading)?;
+    reading.know_definition("workflow_ref", Fact::WorkflowPath, Fact::WorkflowRef)?;
+    reading.know_definition("job_workflow_ref", Fact::CalleePath, Fact::CalleeRef)?;
+    let full = reading.known(Fact::RefFull);
+    let reference = full.as_deref().and_then(Reference::read);
+    if let Some(reference) = reference {
+        reading.know_reference(reference);
+    }
+    // `ref_type` says `branch` of a pull request too: it can contradict, never vouch.
+    let kind = reading.text("ref_type")?;
+    let agrees = match (reference, kind.as_deref()) {
+        (_, None) => true,
+        (Some(Reference::Branch(_) | Reference::Pull(_)), Some(kind)) => kind == "branch",
+        (Some(Reference::Tag(_)), Some(kind)) => kind == "tag",
+        (None, Some(_)) => false,
+    };
+    let of_pull_request = reading.known(Fact::HeadRef).is_some() || reading.known(Fact::BaseRef).is_some();
+    let event = reading.known(Fact::Event).unwrap_or_default();
+    let trigger = match reference {
+        Some(Reference::Pull(_)) => TriggerClass::Outsider,
+        _ if OUTSIDER.contains(&event.as_str()) => TriggerClass::Outsider,
+        Some(_) if TRUSTED.contains(&event.as_str()) && agrees && !of_pull_request => TriggerClass::Trusted,
+        _ => TriggerClass::Unknown,
+    };
+    reading.conclude(trigger, reference);
     Ok(())
+}
+
+/// `sub` has many shapes, some chosen by the job's author; where it carries ids, they are the claims'.
+fn check_subject(reading: &Reading<'_>) -> Result<(), Refusal> {
+    let pieces: Vec<&str> = reading.subject.split(':').collect();
+    for pair in pieces.windows(2) {
+        let [key, value] = pair else { continue };
+        match *key {
+            "repo" | "repository" => {
+                if let Some((owner, repository)) = immutable(value) {
+                    reading.subject_agrees(Fact::OwnerId, "repository_owner_id", owner)?;
+                    reading.subject_agrees(Fact::RepoId, "repository_id", repository)?;
+                }
+            }
+            "repository_owner_id" => reading.subject_agrees(Fact::OwnerId, key, value)?,
+            "repository_id" => reading.subject_agrees(Fact::RepoId, key, value)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The ids in `owner@1/name@2`.
+fn immutable(text: &str) -> Option<(&str, &str)> {
+    let (owner, repository) = text.split_once('/')?;
+    Some((owner.rsplit_once('@')?.1, repository.rsplit_once('@')?.1))
 }
 
 const SHARED: &str = "https://token.actions.githubusercontent.com";

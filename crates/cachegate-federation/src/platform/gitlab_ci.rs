@@ -2,8 +2,9 @@
 
 use cachegate_jwt::Algorithm;
 
+use super::reading::Reference;
 use super::{Profile, Reading, Shape, common_facts, derived, digits, spec, text};
-use crate::{Fact, FactClass, Mode, Refusal};
+use crate::{Fact, FactClass, FactKind, Mode, Refusal, TriggerClass};
 
 pub(super) const PROFILE: Profile = Profile {
     name: "gitlab-ci",
@@ -64,7 +65,7 @@ pub(super) const PROFILE: Profile = Profile {
         derived(Fact::RepoName, FactClass::Name, "job_project_path"),
         text(Fact::RepoVisibility, FactClass::Context, "project_visibility"),
         digits(Fact::OriginRepoId, FactClass::Id, "project_id"),
-        spec(Fact::SameRepo, FactClass::Context, Shape::Derived(crate::FactKind::Boolean), "job_project_id"),
+        spec(Fact::SameRepo, FactClass::Context, Shape::Derived(FactKind::Boolean), "job_project_id"),
         derived(Fact::RefFull, FactClass::Context, "ref_path"),
         derived(Fact::RefKind, FactClass::Context, "ref_path"),
         derived(Fact::RefName, FactClass::Context, "ref_path"),
@@ -85,6 +86,7 @@ pub(super) const PROFILE: Profile = Profile {
         digits(Fact::RunId, FactClass::Run, "pipeline_id"),
         digits(Fact::JobId, FactClass::Run, "job_id"),
     ],
+    always: &[Fact::OriginRepoId],
     pin_sets: &[&[Fact::RepoId], &[Fact::OwnerId]],
     write_conditions: &[],
     folded: &[Fact::RepoName, Fact::OwnerName],
@@ -100,6 +102,80 @@ pub(super) const PROFILE: Profile = Profile {
     read,
 };
 
-fn read(_reading: &mut Reading<'_>) -> Result<(), Refusal> {
+/// Sources that only those who may push or plan can cause. An unlisted one is unknown: a child pipeline, for one, may
+/// have a merge request for its parent.
+const TRUSTED: [&str; 3] = ["push", "schedule", "web"];
+
+const MERGE_REQUEST: [&str; 2] = ["merge_request_event", "external_pull_request_event"];
+
+fn read(reading: &mut Reading<'_>) -> Result<(), Refusal> {
+    let event = reading.known(Fact::Event).unwrap_or_default();
+    let of_merge_request = MERGE_REQUEST.contains(&event.as_str());
+    let same_repository = know_project(reading, of_merge_request)?;
+    reading.know_definition("ci_config_ref_uri", Fact::WorkflowPath, Fact::WorkflowRef)?;
+    if !reading.has("groups_direct") {
+        // Left out when there are too many.
+        reading.facts.incomplete(Fact::Groups);
+    }
+
+    let (name, kind) = (reading.text("ref")?, reading.text("ref_type")?);
+    let full = match (reading.text("ref_path")?, name.as_deref(), kind.as_deref()) {
+        (Some(path), ..) => Some(path.into_owned()),
+        (None, Some(name), Some("branch")) if !of_merge_request => Some(format!("refs/heads/{name}")),
+        (None, Some(name), Some("tag")) if !of_merge_request => Some(format!("refs/tags/{name}")),
+        _ => None,
+    };
+    let reference = full.as_deref().and_then(Reference::read);
+    if let (Some(full), Some(reference)) = (full.as_deref(), reference) {
+        reading.facts.know(Fact::RefFull, full);
+        reading.know_reference(reference);
+    }
+    // A tag and a branch may share a name: all three claims must mean one thing.
+    let agrees = match reference {
+        Some(Reference::Branch(branch)) => {
+            kind.as_deref() == Some("branch") && name.as_deref() == Some(branch)
+        }
+        Some(Reference::Tag(tag)) => kind.as_deref() == Some("tag") && name.as_deref() == Some(tag),
+        Some(Reference::Pull(_)) | None => false,
+    };
+    // Tokens from before `job_project_id` may name the target of a merge request: there the protected ref decides.
+    let own = same_repository.unwrap_or_else(|| {
+        !reading.has("job_project_id") && reading.facts.boolean(Fact::RefProtected) == Some(true)
+    });
+    let trigger = match reference {
+        _ if same_repository == Some(false) || of_merge_request => TriggerClass::Outsider,
+        Some(Reference::Pull(_)) => TriggerClass::Outsider,
+        Some(_) if TRUSTED.contains(&event.as_str()) && own && agrees => TriggerClass::Trusted,
+        _ => TriggerClass::Unknown,
+    };
+    reading.conclude(trigger, reference);
     Ok(())
+}
+
+/// The repository is the one in which the job ran; `project_id` is where the change comes from. Whether both are one.
+fn know_project(reading: &mut Reading<'_>, of_merge_request: bool) -> Result<Option<bool>, Refusal> {
+    const JOB: [(Fact, &str, &str); 4] = [
+        (Fact::RepoId, "job_project_id", "project_id"),
+        (Fact::RepoName, "job_project_path", "project_path"),
+        (Fact::OwnerId, "job_namespace_id", "namespace_id"),
+        (Fact::OwnerName, "job_namespace_path", "namespace_path"),
+    ];
+    let newer = reading.has("job_project_id");
+    for (fact, job, source) in JOB {
+        let ids = matches!(fact, Fact::RepoId | Fact::OwnerId);
+        let claim = if newer { job } else { source };
+        let value = if ids { reading.digits(claim)? } else { reading.text(claim)? };
+        match value {
+            // One of the two, and nothing tells which.
+            Some(_) if !newer && of_merge_request => reading.facts.incomplete(fact),
+            Some(value) => reading.facts.know(fact, &*value),
+            None => {}
+        }
+    }
+    let same = match (reading.facts.text(Fact::OriginRepoId), reading.facts.text(Fact::RepoId)) {
+        (Some(origin), Some(repository)) if newer => origin == repository,
+        _ => return Ok(None),
+    };
+    reading.facts.know(Fact::SameRepo, same);
+    Ok(Some(same))
 }

@@ -3,7 +3,7 @@
 use cachegate_jwt::Algorithm;
 
 use super::{Profile, Reading, Shape, common_facts, derived, digits, spec, text};
-use crate::{Fact, FactClass, Mode, Refusal};
+use crate::{Fact, FactClass, Knowledge, Mode, Refusal, TriggerClass};
 
 pub(super) const PROFILE: Profile = Profile {
     name: "google-compute-engine",
@@ -45,6 +45,7 @@ pub(super) const PROFILE: Profile = Profile {
         digits(Fact::InstanceId, FactClass::Run, "/google/compute_engine/instance_id"),
         derived(Fact::ClientId, FactClass::Id, "azp"),
     ],
+    always: &[],
     pin_sets: &[&[Fact::ServiceAccountId], &[Fact::AccountId]],
     write_conditions: &[],
     folded: &[],
@@ -60,6 +61,32 @@ pub(super) const PROFILE: Profile = Profile {
     read,
 };
 
-fn read(_reading: &mut Reading<'_>) -> Result<(), Refusal> {
+fn read(reading: &mut Reading<'_>) -> Result<(), Refusal> {
+    let (subject, party) = (reading.subject, reading.text("azp")?);
+    let (email, verified) = (reading.text("email")?, reading.boolean("email_verified")?);
+    let digits = !subject.is_empty() && subject.bytes().all(|byte| byte.is_ascii_digit());
+    match party.as_deref() {
+        Some(party) if party == subject && digits => {
+            reading.facts.know(Fact::ServiceAccountId, subject);
+            match (email, verified) {
+                (Some(email), Some(true)) => reading.facts.know(Fact::ServiceAccountName, &*email),
+                (Some(_), _) => reading.facts.incomplete(Fact::ServiceAccountName),
+                (None, _) => {}
+            }
+            let on_instance =
+                [Fact::ServiceAccountName, Fact::InstanceId].map(|fact| reading.facts.text(fact));
+            let has_project = matches!(reading.facts.get(Fact::AccountId), Knowledge::Known(_));
+            if has_project && on_instance.iter().all(Option::is_some) {
+                reading.facts.set_trigger(TriggerClass::Trusted);
+            }
+        }
+        // The issuer signs every person's sign-in as well: there the authorized party is the application.
+        Some(party) => {
+            reading.facts.know(Fact::UserId, subject);
+            reading.facts.know(Fact::ClientId, party);
+            reading.facts.set_trigger(TriggerClass::HumanShell);
+        }
+        None => {}
+    }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use cachegate_jwt::Algorithm;
 
 use super::{Profile, Reading, common_facts, derived, text};
-use crate::{Fact, FactClass, Mode, Refusal};
+use crate::{Fact, FactClass, Mode, Refusal, TriggerClass};
 
 pub(super) const PROFILE: Profile = Profile {
     name: "kubernetes",
@@ -40,6 +40,7 @@ pub(super) const PROFILE: Profile = Profile {
         text(Fact::InstanceId, FactClass::Run, "/kubernetes.io/node/uid"),
         text(Fact::WorkloadUid, FactClass::Run, "/kubernetes.io/pod/uid"),
     ],
+    always: &[Fact::ServiceAccountId],
     pin_sets: &[&[Fact::ServiceAccountId]],
     write_conditions: &[],
     folded: &[],
@@ -55,6 +56,17 @@ pub(super) const PROFILE: Profile = Profile {
     read,
 };
 
-fn read(_reading: &mut Reading<'_>) -> Result<(), Refusal> {
+fn read(reading: &mut Reading<'_>) -> Result<(), Refusal> {
+    let issuer = reading.issuer;
+    reading.facts.know(Fact::ClusterId, issuer);
+    let namespace = reading.text("/kubernetes.io/namespace")?;
+    let account = reading.text("/kubernetes.io/serviceaccount/name")?;
+    if let (Some(namespace), Some(account)) = (namespace, account) {
+        if reading.subject != format!("system:serviceaccount:{namespace}:{account}") {
+            return Err(reading.disagrees("kubernetes.io", &format!("{namespace}/{account}")));
+        }
+        reading.facts.know(Fact::ServiceAccountName, format!("{namespace}/{account}").as_str());
+        reading.facts.set_trigger(TriggerClass::Trusted);
+    }
     Ok(())
 }

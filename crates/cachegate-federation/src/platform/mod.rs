@@ -187,7 +187,7 @@ impl FactSpec {
         match self.shape {
             Shape::Text | Shape::Digits | Shape::Nullable => FactKind::Text,
             Shape::Integer => FactKind::Integer,
-            Shape::Boolean | Shape::TextualBoolean => FactKind::Boolean,
+            Shape::TextualBoolean => FactKind::Boolean,
             Shape::List => FactKind::Set,
             Shape::Derived(kind) => kind,
         }
@@ -210,8 +210,6 @@ pub(crate) enum Shape {
     Nullable,
     /// A whole number.
     Integer,
-    /// True or false.
-    Boolean,
     /// `"true"` or `"false"`.
     TextualBoolean,
     /// A list of texts.
@@ -275,6 +273,8 @@ pub(crate) struct Profile {
     /// The claims that it is known to send; one that ends in `*` stands for all that begin so.
     pub(crate) claims: &'static [(&'static str, FactClass)],
     pub(crate) facts: &'static [FactSpec],
+    /// The ids that every token of the platform has: one without is refused, whatever a rule asks.
+    pub(crate) always: &'static [Fact],
     pub(crate) pin_sets: &'static [&'static [Fact]],
     pub(crate) write_conditions: &'static [Fact],
     pub(crate) folded: &'static [Fact],

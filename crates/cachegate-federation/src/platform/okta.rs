@@ -3,13 +3,13 @@
 use cachegate_jwt::Algorithm;
 
 use super::{Profile, Reading, Shape, common_facts, derived, spec, text};
-use crate::{Fact, FactClass, Mode, Refusal};
+use crate::{Fact, FactClass, Mode, Refusal, TriggerClass};
 
 pub(super) const PROFILE: Profile = Profile {
     name: "okta",
     title: "Okta",
     algorithms: &[Algorithm::Rs256],
-    types: &["JWT", "at+jwt", "application/okta-internal-at+jwt"],
+    types: &["JWT"],
     type_optional: true,
     issued_at_optional: false,
     max_lifetime: 60 * 60,
@@ -46,6 +46,7 @@ pub(super) const PROFILE: Profile = Profile {
         spec(Fact::AuthTime, FactClass::Time, Shape::Integer, "auth_time"),
         text(Fact::ClientId, FactClass::Id, "cid"),
     ],
+    always: &[],
     pin_sets: &[],
     write_conditions: &[],
     folded: &[],
@@ -61,6 +62,34 @@ pub(super) const PROFILE: Profile = Profile {
     read,
 };
 
-fn read(_reading: &mut Reading<'_>) -> Result<(), Refusal> {
+fn read(reading: &mut Reading<'_>) -> Result<(), Refusal> {
+    // Group names are cut at a cap without a mark.
+    if reading.groups_may_be_cut("groups")? {
+        reading.facts.incomplete(Fact::Groups);
+    }
+    let (user, client) = (reading.text("uid")?, reading.known(Fact::ClientId));
+    let is_id_token = reading.text("jti")?.is_some_and(|id| id.starts_with("ID."));
+    let subject = reading.subject;
+    let of_client = client.as_deref() == Some(subject);
+    match (user, client) {
+        // In an access token `sub` is the login, which can be given to someone else.
+        (Some(user), Some(_)) if !of_client && !is_id_token => {
+            reading.facts.know(Fact::UserId, &*user);
+            reading.facts.know(Fact::UserName, subject);
+            reading.facts.set_trigger(TriggerClass::HumanShell);
+        }
+        (None, None) if is_id_token => {
+            reading.facts.know(Fact::UserId, subject);
+            if let Some(name) = reading.text("preferred_username")? {
+                reading.facts.know(Fact::UserName, &*name);
+            }
+            reading.facts.set_trigger(TriggerClass::HumanShell);
+        }
+        (None, Some(client)) if of_client && !is_id_token => {
+            reading.facts.know(Fact::ServiceAccountId, client.as_str());
+            reading.facts.set_trigger(TriggerClass::Trusted);
+        }
+        _ => {}
+    }
     Ok(())
 }

@@ -76,12 +76,31 @@ impl<'a> Reading<'a> {
                     self.text_as(spec.claim, spec.shape)?.map(|text| FactValue::Text(text.as_ref().into()))
                 }
                 Shape::Integer => self.integer(spec.claim)?.map(FactValue::Integer),
-                Shape::Boolean => self.boolean(spec.claim)?.map(FactValue::Boolean),
                 Shape::TextualBoolean => self.textual_boolean(spec.claim)?.map(FactValue::Boolean),
                 Shape::List => self.list(spec.claim)?.map(FactValue::Set),
             };
             if let Some(value) = value {
                 self.facts.know(spec.fact, value);
+            }
+        }
+        Ok(())
+    }
+
+    /// The ids that every token of the platform has are there.
+    pub(crate) fn check_always(&self, always: &[Fact]) -> Result<(), Refusal> {
+        let platform = self.anchor.platform();
+        for spec in always.iter().filter_map(|fact| platform.fact(*fact)) {
+            if self.facts.text(spec.fact).is_none() {
+                return Err(Refusal::new(
+                    Step::Pins,
+                    "claim_missing",
+                    format!("the token has no `{}`", spec.claim),
+                )
+                .with_expected(format!(
+                    "`{}`, which every token of {} has",
+                    spec.claim,
+                    platform.title()
+                )));
             }
         }
         Ok(())
@@ -96,6 +115,11 @@ impl<'a> Reading<'a> {
     /// The claim's text; the empty text is none.
     pub(crate) fn text(&self, claim: &str) -> Result<Option<Cow<'a, str>>, Refusal> {
         self.text_as(claim, Shape::Text)
+    }
+
+    /// The claim's decimal digits, as a text.
+    pub(crate) fn digits(&self, claim: &str) -> Result<Option<Cow<'a, str>>, Refusal> {
+        self.text_as(claim, Shape::Digits)
     }
 
     fn text_as(&self, claim: &str, shape: Shape) -> Result<Option<Cow<'a, str>>, Refusal> {
@@ -150,6 +174,34 @@ impl<'a> Reading<'a> {
             }
             Some(_) => Err(ill_typed(claim, "a list of texts")),
         }
+    }
+
+    /// Whether there may be more groups than the claim lists: as many as the cap, or no list at all.
+    pub(crate) fn groups_may_be_cut(&self, claim: &str) -> Result<bool, Refusal> {
+        let Some(groups) = self.list(claim)? else { return Ok(true) };
+        Ok(self.anchor.group_cap().is_some_and(|cap| groups.len() >= cap))
+    }
+
+    /// `file@reference` or `file@commit`. A second `@` could stand in a file's name or in a branch's, and whoever
+    /// names one of them must not choose which: the facts are then incomplete.
+    pub(crate) fn know_definition(
+        &mut self,
+        claim: &str,
+        path: Fact,
+        reference: Fact,
+    ) -> Result<(), Refusal> {
+        let Some(text) = self.text_as(claim, Shape::Nullable)? else { return Ok(()) };
+        match text.split_once('@') {
+            Some((file, at)) if !at.contains('@') && !file.is_empty() && !at.is_empty() => {
+                self.facts.know(path, file);
+                self.facts.know(reference, at);
+            }
+            _ => {
+                self.facts.incomplete(path);
+                self.facts.incomplete(reference);
+            }
+        }
+        Ok(())
     }
 
     /// Whether the claim is there at all.

@@ -2,8 +2,9 @@
 
 use cachegate_jwt::Algorithm;
 
+use super::reading::Reference;
 use super::{Profile, Reading, Shape, between, common_facts, derived, spec, text};
-use crate::{Fact, FactClass, Mode, Refusal};
+use crate::{Fact, FactClass, Mode, Refusal, TriggerClass};
 
 pub(super) const PROFILE: Profile = Profile {
     name: "semaphore",
@@ -61,6 +62,7 @@ pub(super) const PROFILE: Profile = Profile {
         text(Fact::RunId, FactClass::Run, "wf_id"),
         text(Fact::JobId, FactClass::Run, "job_id"),
     ],
+    always: &[Fact::TenantId, Fact::RepoId],
     pin_sets: &[&[Fact::TenantId], &[Fact::RepoId]],
     write_conditions: &[],
     folded: &[],
@@ -76,6 +78,37 @@ pub(super) const PROFILE: Profile = Profile {
     read,
 };
 
-fn read(_reading: &mut Reading<'_>) -> Result<(), Refusal> {
+fn read(reading: &mut Reading<'_>) -> Result<(), Refusal> {
+    let pieces: Vec<&str> = reading.subject.split(':').take(4).collect();
+    if let ["org", _, "project", project] = pieces.as_slice() {
+        reading.subject_agrees(Fact::RepoId, "prj_id", project)?;
+    }
+    let full = reading.known(Fact::RefFull);
+    let reference = full.as_deref().and_then(Reference::read);
+    if let Some(reference) = reference {
+        reading.know_reference(reference);
+    }
+    let (kind, number) = (reading.text("ref_type")?, reading.text("pr")?);
+    let of_pull_request = matches!(kind.as_deref(), Some("pull-request" | "pull_request"))
+        || matches!(reference, Some(Reference::Pull(_)))
+        || number.is_some()
+        || reading.known(Fact::HeadRef).is_some();
+    if of_pull_request && let Some(target) = reading.text("branch")? {
+        // On a pull request `branch` is the target. Elsewhere it says nothing that `ref` does not.
+        reading.facts.know(Fact::BaseRef, &*target);
+    }
+    let agrees = match reference {
+        Some(Reference::Branch(_)) => kind.as_deref() == Some("branch"),
+        Some(Reference::Tag(_)) => kind.as_deref() == Some("tag"),
+        Some(Reference::Pull(pull)) => number.as_deref().is_none_or(|number| number == pull),
+        None => false,
+    };
+    let trigger = match reading.known(Fact::Event).as_deref() {
+        Some("debug_job" | "project_debug_job") => TriggerClass::HumanShell,
+        _ if of_pull_request => TriggerClass::Outsider,
+        Some("pipeline_job") if agrees => TriggerClass::Trusted,
+        _ => TriggerClass::Unknown,
+    };
+    reading.conclude(trigger, reference.filter(|_| agrees));
     Ok(())
 }

@@ -2,8 +2,8 @@
 
 use cachegate_jwt::Algorithm;
 
-use super::{Profile, Reading, common_facts, derived, text};
-use crate::{Fact, FactClass, Mode, Refusal};
+use super::{Profile, Reading, common_facts, derived};
+use crate::{Fact, FactClass, Mode, Refusal, TriggerClass};
 
 pub(super) const PROFILE: Profile = Profile {
     name: "spiffe-jwt-svid",
@@ -39,6 +39,7 @@ pub(super) const PROFILE: Profile = Profile {
         derived(Fact::WorkloadUid, FactClass::Admin, "sub"),
         derived(Fact::TriggerClass, FactClass::Admin, "sub"),
     ],
+    always: &[],
     pin_sets: &[],
     write_conditions: &[],
     folded: &[],
@@ -54,6 +55,10 @@ pub(super) const PROFILE: Profile = Profile {
     read,
 };
 
-fn read(_reading: &mut Reading<'_>) -> Result<(), Refusal> {
+fn read(reading: &mut Reading<'_>) -> Result<(), Refusal> {
+    let (domain, subject) = (reading.issuer, reading.subject);
+    reading.facts.know(Fact::TenantId, domain);
+    reading.facts.know(Fact::WorkloadUid, subject);
+    reading.facts.set_trigger(TriggerClass::Trusted);
     Ok(())
 }
