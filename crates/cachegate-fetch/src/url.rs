@@ -23,6 +23,9 @@ impl Url {
     /// The longest address, in bytes.
     pub const MAX_LENGTH: usize = 2048;
 
+    /// Where a machine of Google Cloud is told who it is.
+    pub const GOOGLE_METADATA_HOST: &str = "metadata.google.internal";
+
     /// As `parse`, and `http` too where the host is `localhost` or an address of the loopback: for tests and
     /// development alone.
     ///
@@ -34,6 +37,19 @@ impl Url {
     pub fn dangerous_parse_with_loopback_http(text: &str) -> Result<Self, UrlError> {
         let url = Self::read(text)?;
         if url.https || url.is_loopback() { Ok(url) } else { Err(UrlError::NotHttps) }
+    }
+
+    /// As `parse`, and `http` too where the host is [`Url::GOOGLE_METADATA_HOST`]: Google's machines ask for their own
+    /// identity there, and it speaks nothing else.
+    ///
+    /// A client must allow it as well.
+    ///
+    /// # Errors
+    ///
+    /// [`UrlError`].
+    pub fn dangerous_parse_with_google_metadata_http(text: &str) -> Result<Self, UrlError> {
+        let url = Self::read(text)?;
+        if url.https || url.is_google_metadata() { Ok(url) } else { Err(UrlError::NotHttps) }
     }
 
     /// The whole address, as it was given.
@@ -84,6 +100,10 @@ impl Url {
 
     fn is_loopback(&self) -> bool {
         self.host == "localhost" || self.host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+    }
+
+    pub(crate) fn is_google_metadata(&self) -> bool {
+        !self.https && self.host == Self::GOOGLE_METADATA_HOST && self.port == 80
     }
 
     fn read(text: &str) -> Result<Self, UrlError> {
@@ -211,6 +231,23 @@ mod tests {
             ["http://issuer.example/", "http://10.0.0.1/", "http://localhost.example/", "ftp://127.0.0.1/"]
         {
             assert_eq!(Url::dangerous_parse_with_loopback_http(text), Err(UrlError::NotHttps), "{text}");
+        }
+    }
+
+    #[test]
+    fn googles_metadata_is_an_address_by_its_dangerous_name_alone() {
+        let text = "http://metadata.google.internal/computeMetadata/v1/x?audience=a";
+        assert_eq!(text.parse::<Url>(), Err(UrlError::NotHttps));
+        assert_eq!(Url::dangerous_parse_with_loopback_http(text), Err(UrlError::NotHttps));
+        assert!(Url::dangerous_parse_with_google_metadata_http(text).is_ok());
+        for text in [
+            "http://metadata.google.internal:8080/",
+            "http://metadata.google.internal.evil.example/",
+            "http://169.254.169.254/",
+            "http://127.0.0.1/",
+        ] {
+            let parsed = Url::dangerous_parse_with_google_metadata_http(text);
+            assert_eq!(parsed, Err(UrlError::NotHttps), "{text}");
         }
     }
 

@@ -4,7 +4,7 @@ mod address;
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +32,8 @@ use crate::{Fetch, FetchError, Method, Request, Response, Url};
 const MAX_HEAD: usize = 64 * 1024;
 /// The most headers that a response may have.
 const MAX_HEADERS: usize = 100;
+/// Where Google's metadata server is, whatever a name server says.
+const GOOGLE_METADATA: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254));
 /// The most addresses of one host that are tried.
 const MAX_ADDRESSES: usize = 4;
 
@@ -44,6 +46,7 @@ pub struct Client {
     tls: TlsConnector,
     private_hosts: Arc<BTreeSet<String>>,
     loopback_http: bool,
+    google_metadata: bool,
 }
 
 /// Makes a [`Client`].
@@ -52,6 +55,7 @@ pub struct ClientBuilder {
     roots: Vec<CertificateDer<'static>>,
     private_hosts: BTreeSet<String>,
     loopback_http: bool,
+    google_metadata: bool,
 }
 
 /// Why there is no client.
@@ -108,6 +112,14 @@ impl ClientBuilder {
         self
     }
 
+    /// Allows plain HTTP to [`Url::GOOGLE_METADATA_HOST`] at its one address: for a tool that asks its own machine who
+    /// it is, and never for a server that fetches what others name.
+    #[must_use]
+    pub fn dangerous_allow_google_metadata(mut self) -> Self {
+        self.google_metadata = true;
+        self
+    }
+
     /// The client. It reads the system's root certificates, or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
     ///
     /// # Errors
@@ -134,6 +146,7 @@ impl ClientBuilder {
             tls: TlsConnector::from(Arc::new(config)),
             private_hosts: Arc::new(self.private_hosts),
             loopback_http: self.loopback_http,
+            google_metadata: self.google_metadata,
         })
     }
 }
@@ -155,7 +168,8 @@ impl Client {
 
     async fn exchange(&self, request: &Request, deadline: Instant) -> Result<Response, FetchError> {
         let url = request.url();
-        if !url.is_https() && !self.loopback_http {
+        let plain = if url.is_google_metadata() { self.google_metadata } else { self.loopback_http };
+        if !url.is_https() && !plain {
             return Err(FetchError::NotHttps { host: url.host().to_owned() });
         }
         let message = message(request)?;
@@ -186,7 +200,8 @@ impl Client {
         }
         let private_allowed = self.private_hosts.contains(url.host());
         let allowed = |address: &SocketAddr| match reach(address.ip()) {
-            // Plain HTTP never leaves the machine.
+            _ if url.is_google_metadata() => address.ip() == GOOGLE_METADATA,
+            // Other plain HTTP never leaves the machine.
             _ if !url.is_https() => address.ip().is_loopback(),
             Reach::Public => true,
             Reach::Private => private_allowed,
@@ -219,6 +234,7 @@ impl fmt::Debug for Client {
         f.debug_struct("Client")
             .field("private_hosts", &self.private_hosts)
             .field("loopback_http", &self.loopback_http)
+            .field("google_metadata", &self.google_metadata)
             .finish_non_exhaustive()
     }
 }
