@@ -119,6 +119,8 @@ id! {
     LockId
     /// A mark of distrust.
     MarkId
+    /// A request that was refused.
+    DecisionId
     /// A published release.
     ReleaseId
     /// The set of entries that one release's output needs.

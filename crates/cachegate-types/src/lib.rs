@@ -16,7 +16,7 @@ mod version;
 
 pub use grant::{Grant, GrantSource, Restriction, Role, Scope};
 pub use id::{
-    ClosureId, GroupId, IdError, LockId, MarkId, OrganizationId, ReleaseId, RuleId, TokenId, UserId,
+    ClosureId, DecisionId, GroupId, IdError, LockId, MarkId, OrganizationId, ReleaseId, RuleId, TokenId, UserId,
     WorkspaceId,
 };
 pub use lane::{Lane, LaneClass, LaneError, LaneSource};

@@ -146,6 +146,15 @@ impl Inner {
         if is_its_row { Ok(claims) } else { Err(NotAuthenticated::Unknown.into()) }
     }
 
+    /// The session that whoever shows this token's secret has: to tell of, and to allow nothing by.
+    pub(crate) async fn session_of_record(
+        &self,
+        record: &TokenRecord,
+        now: Timestamp,
+    ) -> Result<Arc<Session>, AuthenticateError> {
+        self.establish(record.id, Method::OpaqueToken, None, None, self.held.generation(), now).await
+    }
+
     /// Asks whether the token and all its ancestors live; the answer counts for `generation`.
     async fn establish(
         &self,

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicI64;
 use arc_swap::ArcSwapOption;
 use cachegate_policy::Rights;
 use cachegate_storage::{TokenKind, TokenRecord};
-use cachegate_types::{OrganizationId, Principal, Restriction, Timestamp, TokenId, WorkspaceId};
+use cachegate_types::{OrganizationId, Principal, Resource, Restriction, Timestamp, TokenId, WorkspaceId};
 
 /// A credential that was believed. Only [`Gate::authenticate`](crate::Gate::authenticate) makes one.
 #[derive(Clone, Debug)]
@@ -101,6 +101,15 @@ pub(crate) struct HeldRights {
 pub(crate) enum PlaceId {
     Organization(OrganizationId),
     Workspace(WorkspaceId),
+}
+
+impl From<PlaceId> for Resource {
+    fn from(place: PlaceId) -> Self {
+        match place {
+            PlaceId::Organization(id) => Self::Organization(id),
+            PlaceId::Workspace(id) => Self::Workspace(id),
+        }
+    }
 }
 
 impl Session {

@@ -9,12 +9,13 @@ use cachegate_policy::{Decision, Membership, Place, Question, Rights, Standing, 
 use cachegate_storage::{MembershipRecord, Storage, StoreError, WorkspaceRecord};
 use cachegate_token::{Brand, Credential, Digester};
 use cachegate_types::{
-    EntryKey, OrganizationId, Principal, Resource, Restriction, Revision, Timestamp, TokenId, WorkspaceId,
+    EntryKey, OrganizationId, Principal, Resource, Restriction, Revision, Timestamp, TokenId,
 };
 use quick_cache::sync::Cache;
 use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::authenticate::{self, AuthenticateError};
+use crate::decisions::Decisions;
 use crate::established::{Authentication, HeldRights, PlaceId, Session};
 use crate::guard::{guarded, guarded_now};
 use crate::held::{Globals, Held};
@@ -26,6 +27,9 @@ use crate::{Clock, KeyVault, LongestLives, MonotonicClock, VaultError};
 
 /// A clock further from the store's than this refuses.
 pub(crate) const CLOCK_TOLERANCE: Duration = Duration::from_secs(30);
+
+/// How many waiting terminals a node tells from those that ask too often.
+const WAITING_LOGINS: usize = 1024;
 
 /// What to do with a request while the store cannot be reached and what is held is no longer fresh.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -70,12 +74,15 @@ pub(crate) struct Inner {
     pub(crate) verifier: [u8; 16],
     pub(crate) sessions: Cache<[u8; 32], Arc<Session>>,
     pub(crate) anonymous: Arc<Session>,
+    /// When terminals that wait for a login last asked this node.
+    pub(crate) asked: Cache<[u8; 32], Timestamp>,
     pub(crate) degraded: Degraded,
     pub(crate) reuse: Reuse,
     pub(crate) longest_lives: LongestLives,
     /// Whom sessions are made for, beside this gate.
     pub(crate) services: Vec<Arc<str>>,
     pub(crate) uses: Uses,
+    pub(crate) decisions: Decisions,
     pub(crate) sink: Option<Arc<dyn DecisionSink>>,
     pub(crate) randomness: SystemRandom,
 }
@@ -230,6 +237,8 @@ impl GateBuilder {
         let randomness = SystemRandom::new();
         let mut verifier = [0; 16];
         randomness.fill(&mut verifier).map_err(|_| BuildError::Randomness)?;
+        let mut node = [0; 4];
+        randomness.fill(&mut node).map_err(|_| BuildError::Randomness)?;
         let inner = Inner {
             held: Held::new(self.storage, self.clock, self.capacity),
             vault: self.vault,
@@ -241,11 +250,13 @@ impl GateBuilder {
             verifier,
             sessions: Cache::new(self.capacity),
             anonymous: authenticate::anonymous(verifier),
+            asked: Cache::new(WAITING_LOGINS),
             degraded: self.degraded,
             reuse: self.reuse,
             longest_lives: self.longest_lives,
             services: self.services,
             uses: Uses::default(),
+            decisions: Decisions::new(node),
             sink: self.sink,
             randomness,
         };
@@ -588,6 +599,10 @@ impl Inner {
         if let Some(session) = session {
             self.uses.note(session, now);
         }
+        let verdict = match verdict {
+            Verdict::Denied(denied) => Verdict::Denied(self.decisions.keep(denied)),
+            Verdict::Allowed(_) | Verdict::NotAuthenticated(_) | Verdict::Unavailable(_) => verdict,
+        };
         let Some(sink) = &self.sink else { return verdict };
         let event = DecisionEvent {
             at: now,
@@ -596,6 +611,10 @@ impl Inner {
             action: request.action,
             resource: request.resource.clone(),
             code: verdict.code(),
+            decision: match &verdict {
+                Verdict::Denied(denied) => denied.id(),
+                Verdict::Allowed(_) | Verdict::NotAuthenticated(_) | Verdict::Unavailable(_) => None,
+            },
             degraded: matches!(&verdict, Verdict::Allowed(allowed) if allowed.degraded),
         };
         match sink.record(event) {
@@ -647,6 +666,7 @@ fn answer(
             degraded: false,
         }),
         Decision::Deny(deny) => Verdict::Denied(Denied {
+            id: None,
             reason: deny.reason,
             session: Arc::clone(session),
             rights,
@@ -739,9 +759,5 @@ fn compile(
 impl Inner {
     pub(crate) fn new_token_id(&self, now: Timestamp) -> Option<TokenId> {
         self.random().map(|bytes| TokenId::new(now, bytes))
-    }
-
-    pub(crate) fn new_workspace_id(&self, now: Timestamp) -> Option<WorkspaceId> {
-        self.random().map(|bytes| WorkspaceId::new(now, bytes))
     }
 }

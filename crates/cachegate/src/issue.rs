@@ -12,7 +12,7 @@ use cachegate_types::{
 };
 
 use crate::gate::Inner;
-use crate::manage::{Authority, ManageError, place_of_token};
+use crate::manage::{Authority, Made, ManageError, Once, place_of_token};
 use crate::verdict::Unavailable;
 use crate::{Authentication, Gate};
 
@@ -181,19 +181,35 @@ impl Gate {
         life: Option<Duration>,
         now: Timestamp,
     ) -> Result<Issued, IssueError> {
+        let draft = self.inner.draft(by, spec, now).await?;
+        self.inner.issue(by, draft, description, life, now).await
+    }
+
+    /// The same for a request that may be sent twice: the second time it gives the record of what the first one made.
+    ///
+    /// # Errors
+    ///
+    /// [`IssueError`].
+    pub async fn issue_once(
+        &self,
+        by: &Authority<'_>,
+        spec: &TokenSpec,
+        description: Description,
+        life: Option<Duration>,
+        once: Option<&Once<'_>>,
+        now: Timestamp,
+    ) -> Result<Made<Issued, TokenRecord>, IssueError> {
         let inner = &*self.inner;
-        let draft = match spec {
-            TokenSpec::Ci { workspace, level, lane } => {
-                inner.draft_ci(by, *workspace, *level, lane, now).await?
-            }
-            TokenSpec::Personal { owner, actions, form } => {
-                inner.draft_personal(by, *owner, *actions, *form, now).await?
-            }
-            TokenSpec::Device { organization, access } => {
-                inner.draft_device(by, *organization, access, now).await?
-            }
-        };
-        inner.issue(by, draft, description, life, now).await
+        let draft = inner.draft(by, spec, now).await?;
+        let planned = inner.plan(by, once, now).await?;
+        let id = planned.token();
+        if planned.again
+            && let Some(record) = inner.held.storage().token(id).await?
+        {
+            return Ok(Made::Before(record));
+        }
+        let draft = Draft { id: Some(id), ..draft };
+        inner.issue(by, draft, description, life, now).await.map(Made::Now)
     }
 }
 
@@ -249,6 +265,25 @@ impl Draft {
 }
 
 impl Inner {
+    async fn draft(
+        &self,
+        by: &Authority<'_>,
+        spec: &TokenSpec,
+        now: Timestamp,
+    ) -> Result<Draft, IssueError> {
+        match spec {
+            TokenSpec::Ci { workspace, level, lane } => {
+                self.draft_ci(by, *workspace, *level, lane, now).await
+            }
+            TokenSpec::Personal { owner, actions, form } => {
+                self.draft_personal(by, *owner, *actions, *form, now).await
+            }
+            TokenSpec::Device { organization, access } => {
+                self.draft_device(by, *organization, access, now).await
+            }
+        }
+    }
+
     async fn draft_ci(
         &self,
         by: &Authority<'_>,
@@ -564,16 +599,44 @@ impl Gate {
         life: Option<Duration>,
         now: Timestamp,
     ) -> Result<Issued, IssueError> {
+        match self.rotate_once(by, token, overlap, life, None, now).await? {
+            Made::Now(issued) => Ok(issued),
+            Made::Before(_) => Err(ManageError::Changed { what: "token" }.into()),
+        }
+    }
+
+    /// The same for a request that may be sent twice: the second time it gives the record of the successor that the
+    /// first one made.
+    ///
+    /// # Errors
+    ///
+    /// [`IssueError`].
+    pub async fn rotate_once(
+        &self,
+        by: &Authority<'_>,
+        token: TokenId,
+        overlap: Duration,
+        life: Option<Duration>,
+        once: Option<&Once<'_>>,
+        now: Timestamp,
+    ) -> Result<Made<Issued, TokenRecord>, IssueError> {
         let inner = &*self.inner;
         let record = inner.manageable(by, token, now).await?;
         let draft = inner.draft_successor(by, &record, now).await?;
+        let planned = inner.plan(by, once, now).await?;
+        if planned.again
+            && let Some(record) = inner.held.storage().token(planned.token()).await?
+        {
+            return Ok(Made::Before(record));
+        }
+        let draft = Draft { id: Some(planned.token()), ..draft };
         let life = life.or_else(|| record.expires_at.map(|end| end.since(record.issued_at)));
         let issued = inner.mint(by, draft, record.description.clone(), life, now).await?;
         let overlap_until = now.saturating_add(overlap);
         let revision =
             inner.held.storage().rotate_token(token, &issued.record, overlap_until, &by.act(now)).await?;
         inner.take_in(revision).await;
-        Ok(issued)
+        Ok(Made::Now(issued))
     }
 }
 
@@ -595,7 +658,7 @@ pub(crate) fn personal(user: UserId, actions: ActionSet, jwt: bool) -> Draft {
 }
 
 /// The actions that these restrictions leave.
-fn limit_of(restrictions: &[Restriction]) -> ActionSet {
+pub(crate) fn limit_of(restrictions: &[Restriction]) -> ActionSet {
     restrictions.iter().fold(ActionSet::ALL, |left, restriction| match restriction {
         Restriction::Actions(actions) => left.intersection(*actions),
         Restriction::Organization(_)

@@ -2,7 +2,10 @@
 
 mod authenticate;
 mod clock;
+mod decisions;
+mod device_login;
 mod established;
+mod explain;
 mod gate;
 mod guard;
 mod held;
@@ -20,11 +23,19 @@ pub use authenticate::AuthenticateError;
 pub use cachegate_policy::{Candour, Reason};
 pub use cachegate_token::{Brand, Credential, CredentialError, Digester};
 pub use clock::{Clock, MonotonicClock, Ticks};
+pub use device_login::{
+    DEVICE_LOGIN_INTERVAL, DEVICE_LOGIN_LIFE, DeviceLogin, DeviceLoginError, WaitingLogin,
+};
+pub use decisions::Refusal;
 pub use established::{Authentication, Method};
+pub use explain::{Access, AccessCursor, AccessParty, TokenRights};
 pub use gate::{BuildError, Degraded, Gate, GateBuilder, Reuse};
 pub use issue::{DEVICE_TOKEN_LIFE, DeviceAccess, IssueError, Issued, LongestLives, PersonalForm, TokenSpec};
 pub use keys::PUBLISH_BEFORE_USE;
-pub use manage::{Authority, FirstStart, ManageError};
+pub use manage::{
+    AuditEnd, AuditFilter, Authority, FirstStart, Made, ManageError, MemberView, Once, OrganizationView, Page,
+    TokenState, TokenView, WorkspaceView,
+};
 pub use provenance::{AtHand, NotAdmitted, Provenance, SealError};
 pub use session::{LONGEST_SESSION_LIFE, LoggedIn, REFRESH_LIFE, SESSION_LIFE, SessionSpec};
 pub use sink::{DecisionEvent, DecisionSink, NotRecorded, Overflow, QueueSink};

@@ -3,21 +3,31 @@
 //! Each act asks whether its author may, is audited in its own transaction, and is acknowledged only after this gate
 //! itself has taken it in: the very next request on it is decided anew.
 
-use cachegate_policy::{Lock, LockScope, WorkspaceSettings};
+mod audit;
+mod look;
+mod once;
+mod people;
+
+use cachegate_policy::{Lock, LockScope, OpenTo, WorkspaceSettings};
 use cachegate_storage::{
     Act, LockRecord, MarkRecord, MarkScope, MassRevocation, MassScope, OrganizationRecord, Revoked,
-    StoreError, TokenFilter, TokenKind, TokenRecord, UserRecord, WorkspaceRecord,
+    StoreError, TokenFilter, TokenRecord, UserRecord, WorkspaceRecord,
 };
 use cachegate_types::{
-    Action, ActionSet, Description, LockId, MarkId, Name, OrganizationId, Principal, Resource, Revision,
-    Role, Timestamp, TokenId, UserId, WorkspaceId,
+    AccessLevel, Action, ActionSet, DecisionId, Description, LockId, MarkId, Name, OrganizationId, Principal,
+    Resource, Restriction, Revision, Role, Timestamp, TokenId, UserId, WorkspaceId,
 };
 
 use crate::authenticate::AuthenticateError;
-use crate::gate::Inner;
-use crate::issue::{Draft, Issued, personal};
+use crate::gate::{Inner, place_of};
+use crate::issue::{Draft, Issued, limit_of, personal};
 use crate::verdict::{NotAuthenticated, Request, Unavailable, Verdict};
 use crate::{Authentication, Gate, IssueError};
+
+pub use audit::{AuditEnd, AuditFilter};
+pub use look::{MemberView, OrganizationView, Page, TokenState, TokenView, WorkspaceView};
+pub(crate) use look::SCANNED;
+pub use once::{Made, Once};
 
 /// In whose name an act is done.
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +65,23 @@ pub enum ManageError {
     Denied {
         /// Why, in words for the author.
         explanation: String,
+        /// Whether the author knows of the place, as somebody who may do something else there. Where this is not so,
+        /// answer as if it were not there.
+        visible: bool,
+        /// By which [`Gate::refusal`] tells of it later; `None` where no decision was asked for.
+        decision: Option<DecisionId>,
     },
+    /// It would give somebody more than its author holds.
+    #[error("this would give {wanted}, and whoever does it holds {held} here; nobody gives more than they hold")]
+    MoreThanHeld {
+        /// What it would give.
+        wanted: ActionSet,
+        /// What its author holds.
+        held: ActionSet,
+    },
+    /// The author has sent another request with the same key.
+    #[error("this idempotency key was used for another request; take a new one")]
+    KeyReused,
     /// Its author's credential no longer counts.
     #[error(transparent)]
     NotAuthenticated(#[from] NotAuthenticated),
@@ -145,11 +171,35 @@ impl Inner {
         match self.decide(&who.session, &Request::new(action, resource), now).await? {
             Verdict::Allowed(_) => Ok(()),
             Verdict::Denied(denied) => {
-                Err(ManageError::Denied { explanation: denied.explain(cachegate_policy::Candour::Caller) })
+                let denied = self.decisions.keep(denied);
+                Err(ManageError::Denied {
+                    explanation: denied.explain(cachegate_policy::Candour::Caller),
+                    visible: !denied.rights.rights.usable(now).is_empty(),
+                    decision: denied.id(),
+                })
             }
             Verdict::NotAuthenticated(reason) => Err(reason.into()),
             Verdict::Unavailable(reason) => Err(reason.into()),
         }
+    }
+
+    /// Whether the author holds what somebody is given by this.
+    pub(crate) async fn holds(
+        &self,
+        by: &Authority<'_>,
+        place: &Resource,
+        wanted: ActionSet,
+        now: Timestamp,
+    ) -> Result<(), ManageError> {
+        let Authority::Of(who) = by else { return Ok(()) };
+        let rights = self.rights(&who.session, place_of(place)).await?;
+        let mut held = rights.rights.ceiling(now);
+        // No role brings `publish`: an administrator gives it by name, if their own credential was not cut to less.
+        let publish = ActionSet::of(&[Action::Publish]);
+        if held.contains(Action::Administer) && limit_of(who.restrictions()).contains_all(publish) {
+            held = held.union(publish);
+        }
+        if held.contains_all(wanted) { Ok(()) } else { Err(ManageError::MoreThanHeld { wanted, held }) }
     }
 
     /// Takes in what was just acknowledged, so that this node is the first to know.
@@ -187,6 +237,22 @@ impl Gate {
             return inner.revoke_family(by, &record, reason, now).await;
         }
         Ok(inner.take_in(revision).await)
+    }
+
+    /// Revokes a token with the whole line of rotations that it is in, the successors to come included.
+    ///
+    /// # Errors
+    ///
+    /// [`ManageError`].
+    pub async fn revoke_line(
+        &self,
+        by: &Authority<'_>,
+        token: TokenId,
+        reason: Description,
+        now: Timestamp,
+    ) -> Result<Revision, ManageError> {
+        let record = self.inner.manageable(by, token, now).await?;
+        self.inner.revoke_family(by, &record, reason, now).await
     }
 
     /// Revokes many tokens by one row. An organization's or a workspace's, those issued until now: their
@@ -241,7 +307,11 @@ impl Gate {
         now: Timestamp,
     ) -> Result<Revision, ManageError> {
         let inner = &*self.inner;
-        inner.may(by, Action::Administer, &Resource::Workspace(workspace), now).await?;
+        let place = Resource::Workspace(workspace);
+        inner.may(by, Action::Administer, &place, now).await?;
+        let before = inner.held.workspace(workspace).await?;
+        let wanted = opened(before.as_deref().map(|before| &before.settings), settings);
+        inner.holds(by, &place, wanted, now).await?;
         let revision = inner.held.storage().set_settings(workspace, settings, &by.act(now)).await?;
         Ok(inner.take_in(revision).await)
     }
@@ -259,13 +329,41 @@ impl Gate {
         settings: WorkspaceSettings,
         now: Timestamp,
     ) -> Result<WorkspaceId, ManageError> {
+        match self.create_workspace_once(by, organization, name, settings, None, now).await? {
+            Made::Now(record) | Made::Before(record) => Ok(record.id),
+        }
+    }
+
+    /// The same for a request that may be sent twice.
+    ///
+    /// # Errors
+    ///
+    /// [`ManageError`].
+    pub async fn create_workspace_once(
+        &self,
+        by: &Authority<'_>,
+        organization: OrganizationId,
+        name: Name,
+        settings: WorkspaceSettings,
+        once: Option<&Once<'_>>,
+        now: Timestamp,
+    ) -> Result<Made<WorkspaceRecord>, ManageError> {
         let inner = &*self.inner;
-        inner.may(by, Action::Administer, &Resource::Organization(organization), now).await?;
-        let id = inner.new_workspace_id(now).ok_or(ManageError::Randomness)?;
+        let place = Resource::Organization(organization);
+        inner.may(by, Action::Administer, &place, now).await?;
+        inner.holds(by, &place, opened(None, &settings), now).await?;
+        let planned = inner.plan(by, once, now).await?;
+        let id = planned.workspace();
+        let storage = inner.held.storage();
+        if planned.again
+            && let Some(record) = storage.workspace(id).await?
+        {
+            return Ok(Made::Before(record));
+        }
         let record =
             WorkspaceRecord { id, organization, name, settings, listed: Vec::new(), created_at: now };
-        inner.held.storage().create_workspace(&record, &by.act(now)).await?;
-        Ok(id)
+        storage.create_workspace(&record, &by.act(now)).await?;
+        Ok(Made::Now(storage.workspace(id).await?.unwrap_or(record)))
     }
 
     /// Adds an organization. The operator's act.
@@ -319,7 +417,11 @@ impl Gate {
         now: Timestamp,
     ) -> Result<Revision, ManageError> {
         let inner = &*self.inner;
-        inner.may(by, Action::Administer, &Resource::Organization(organization), now).await?;
+        let place = Resource::Organization(organization);
+        inner.may(by, Action::Administer, &place, now).await?;
+        // A member has what the open workspaces give to members.
+        let wanted = AccessLevel::ReadWrite.actions().union(role.actions());
+        inner.holds(by, &place, wanted, now).await?;
         inner.owners_decide_owners(by, organization, user, Some(role)).await?;
         let revision = inner.held.storage().set_member(organization, user, role, &by.act(now)).await?;
         Ok(inner.take_in(revision).await)
@@ -369,6 +471,39 @@ impl Gate {
         Ok((id, inner.take_in(revision).await))
     }
 
+    /// The same for a request that may be sent twice. Sent again after the lock was lifted, it locks again.
+    ///
+    /// # Errors
+    ///
+    /// [`ManageError`].
+    #[expect(clippy::too_many_arguments, reason = "each of them is one thing that the act needs")]
+    pub async fn lock_once(
+        &self,
+        by: &Authority<'_>,
+        scope: LockScope,
+        actions: ActionSet,
+        until: Option<Timestamp>,
+        reason: Description,
+        once: Option<&Once<'_>>,
+        now: Timestamp,
+    ) -> Result<Made<LockRecord>, ManageError> {
+        let inner = &*self.inner;
+        inner.may_lock(by, &scope, now).await?;
+        let planned = inner.plan(by, once, now).await?;
+        let storage = inner.held.storage();
+        if planned.again
+            && let Some(record) =
+                storage.locks().await?.into_iter().find(|record| record.lock.id == planned.lock())
+        {
+            return Ok(Made::Before(record));
+        }
+        let lock = Lock { id: planned.lock(), scope, actions, until };
+        let record = LockRecord { lock, reason, by: by.principal(), at: now };
+        let revision = storage.put_lock(&record, &by.act(now)).await?;
+        inner.take_in(revision).await;
+        Ok(Made::Now(record))
+    }
+
     /// Lifts a lock: whoever may make it, but for the operator's own. Whoever may not does not learn that it exists.
     ///
     /// # Errors
@@ -414,6 +549,35 @@ impl Gate {
         Ok((id, inner.take_in(revision).await))
     }
 
+    /// The same for a request that may be sent twice. Sent again after the mark was taken away, it marks again.
+    ///
+    /// # Errors
+    ///
+    /// [`ManageError`].
+    pub async fn distrust_once(
+        &self,
+        by: &Authority<'_>,
+        scope: MarkScope,
+        reason: Description,
+        once: Option<&Once<'_>>,
+        now: Timestamp,
+    ) -> Result<Made<MarkRecord>, ManageError> {
+        let inner = &*self.inner;
+        inner.may_mark(by, &scope, now).await?;
+        let planned = inner.plan(by, once, now).await?;
+        let storage = inner.held.storage();
+        if planned.again
+            && let Some(record) =
+                storage.marks().await?.into_iter().find(|record| record.id == planned.mark())
+        {
+            return Ok(Made::Before(record));
+        }
+        let record = MarkRecord { id: planned.mark(), scope, reason, by: by.principal(), at: now };
+        let revision = storage.put_mark(&record, &by.act(now)).await?;
+        inner.take_in(revision).await;
+        Ok(Made::Now(record))
+    }
+
     /// Takes a mark of distrust away: whoever may make it, but for the operator's own. Whoever may not does not learn
     /// that it exists.
     ///
@@ -456,8 +620,7 @@ impl Gate {
         match (by, filter.workspace, filter.organization) {
             // A person's own; what several machines share is its administrators'.
             (Authority::Of(who), _, _)
-                if matches!(who.session.principal, Principal::User(_))
-                    && filter.owner.as_ref() == Some(&who.session.principal) =>
+                if filter.owner.as_ref().is_some_and(|owner| look::acts_for(who, owner)) =>
             {
                 inner.alive(by, now).await?;
             }
@@ -616,8 +779,14 @@ impl Inner {
         self.alive(by, now).await?;
         let record = self.held.storage().token(token).await?.ok_or_else(missing)?;
         let Authority::Of(who) = by else { return Ok(record) };
-        if record.kind == TokenKind::Personal && record.owner == who.session.principal {
-            return Ok(record);
+        if look::acts_for(who, &record.owner) {
+            return match covers(who, &record) {
+                true => Ok(record),
+                false => Err(ManageError::MoreThanHeld {
+                    wanted: limit_of(&record.restrictions),
+                    held: limit_of(who.restrictions()),
+                }),
+            };
         }
         let place = place_of_token(&record).ok_or_else(missing)?;
         self.may(by, Action::Administer, &place, now).await.map_err(unless_denied("token"))?;
@@ -645,6 +814,8 @@ impl Inner {
             Authority::Operator => Ok(()),
             Authority::Of(_) => Err(ManageError::Denied {
                 explanation: "only whoever runs the service may do this, on the server itself".to_owned(),
+                visible: true,
+                decision: None,
             }),
         }
     }
@@ -721,7 +892,11 @@ impl Inner {
         if own == Some(Role::Owner) {
             Ok(())
         } else {
-            Err(ManageError::Denied { explanation: "only an owner decides who is an owner".to_owned() })
+            Err(ManageError::Denied {
+                explanation: "only an owner decides who is an owner".to_owned(),
+                visible: true,
+                decision: None,
+            })
         }
     }
 }
@@ -733,6 +908,30 @@ pub(crate) fn place_of_token(record: &TokenRecord) -> Option<Resource> {
         (None, Some(organization)) => Some(Resource::Organization(organization)),
         (None, None) => None,
     }
+}
+
+/// Whether a credential of this person carries all that another of their tokens does. Itself it always may end.
+fn covers(who: &Authentication, record: &TokenRecord) -> bool {
+    let bound = |restriction: &&Restriction| !matches!(restriction, Restriction::Actions(_));
+    who.token_id() == Some(record.id)
+        || (limit_of(who.restrictions()).contains_all(limit_of(&record.restrictions))
+            && who.restrictions().iter().filter(bound).all(|one| record.restrictions.contains(one))
+            && who.session.named_workspace.is_none())
+}
+
+/// What these settings give that the former ones did not; without former ones, all that they give.
+fn opened(before: Option<&WorkspaceSettings>, after: &WorkspaceSettings) -> ActionSet {
+    let raised = |before: Option<AccessLevel>, after: AccessLevel| match before {
+        Some(before) if after <= before => ActionSet::EMPTY,
+        Some(_) | None => after.actions(),
+    };
+    let anonymous = raised(before.map(|before| before.anonymous), after.anonymous);
+    let personal = raised(before.map(|before| before.personal), after.personal);
+    let members = match (before.map(|before| before.open_to), after.open_to) {
+        (Some(OpenTo::Members), _) | (_, OpenTo::Listed) => ActionSet::EMPTY,
+        (Some(OpenTo::Listed) | None, OpenTo::Members) => AccessLevel::ReadWrite.actions(),
+    };
+    anonymous.union(personal).union(members)
 }
 
 /// Whoever may not manage a thing does not learn that it exists.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cachegate_policy::ReadOnlyCiWrites;
-use cachegate_storage::{StoreError, TokenKind, TokenRecord};
+use cachegate_storage::{Preconditions, StoreError, TokenKind, TokenRecord};
 use cachegate_token::{Credential, OpaqueKind};
 use cachegate_types::{
     Action, ActionSet, Description, Lane, LaneClass, Principal, Restriction, Timestamp, UserId,
@@ -100,16 +100,7 @@ impl Gate {
     ///
     /// [`IssueError`]; `Missing` when there is no such person.
     pub async fn log_in(&self, user: UserId, now: Timestamp) -> Result<LoggedIn, IssueError> {
-        let inner = &*self.inner;
-        inner.alive(&Authority::Operator, now).await?;
-        if inner.held.storage().user(user).await?.is_none() {
-            return Err(ManageError::Missing { what: "user" }.into());
-        }
-        let draft = Draft::new(TokenKind::Refresh, false, Principal::User(user));
-        let life = Some(REFRESH_LIFE);
-        let refresh = inner.issue(&Authority::Operator, draft, Description::default(), life, now).await?;
-        let session = inner.session_of(&refresh.record, now).await?;
-        Ok(LoggedIn { session, refresh })
+        self.inner.log_in(user, Vec::new(), Preconditions::default(), now).await
     }
 
     /// Renews a login: the refresh token is used up, and its successor comes with a new session. One that is shown a
@@ -123,6 +114,7 @@ impl Gate {
         inner.alive(&Authority::Operator, now).await?;
         let record = inner.refresh_record(refresh, now).await?;
         let draft = Draft {
+            restrictions: record.restrictions.clone(),
             ancestors: record.ancestors.clone(),
             family: Some(record.family),
             ..Draft::new(TokenKind::Refresh, false, record.owner.clone())
@@ -142,6 +134,29 @@ impl Gate {
 }
 
 impl Inner {
+    /// Begins a person's session, cut like this, if this holds.
+    pub(crate) async fn log_in(
+        &self,
+        user: UserId,
+        restrictions: Vec<Restriction>,
+        preconditions: Preconditions,
+        now: Timestamp,
+    ) -> Result<LoggedIn, IssueError> {
+        self.alive(&Authority::Operator, now).await?;
+        if self.held.storage().user(user).await?.is_none() {
+            return Err(ManageError::Missing { what: "user" }.into());
+        }
+        let draft = Draft {
+            restrictions,
+            preconditions,
+            ..Draft::new(TokenKind::Refresh, false, Principal::User(user))
+        };
+        let life = Some(REFRESH_LIFE);
+        let refresh = self.issue(&Authority::Operator, draft, Description::default(), life, now).await?;
+        let session = self.session_of(&refresh.record, now).await?;
+        Ok(LoggedIn { session, refresh })
+    }
+
     /// A session of this token, with all that the token has.
     async fn draft_session(&self, source: &TokenRecord, now: Timestamp) -> Result<Draft, IssueError> {
         if source.ancestors.len() >= TokenRecord::MAX_ANCESTORS {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use cachegate_storage::TokenRecord;
-use cachegate_types::{Action, OrganizationId, Principal, Resource, Timestamp, TokenId};
+use cachegate_types::{Action, DecisionId, OrganizationId, Principal, Resource, Timestamp, TokenId};
 
 /// One decision, for an audit or a log. Holds no secret.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub struct DecisionEvent {
     /// `allowed`, or the code of the refusal; or `rotated_token_reused`, which is told of beside the refusal of a
     /// rotated token that was shown after its overlap.
     pub code: &'static str,
+    /// The id of a denial, by which its author may ask for it.
+    pub decision: Option<DecisionId>,
     /// Whether it was decided on facts older than the promised bound.
     pub degraded: bool,
 }
@@ -43,6 +45,7 @@ pub(crate) fn reuse_alarm(record: &TokenRecord, now: Timestamp) -> DecisionEvent
         action: Action::Resolve,
         resource,
         code: "rotated_token_reused",
+        decision: None,
         degraded: false,
     }
 }

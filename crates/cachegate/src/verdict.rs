@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cachegate_policy::{Allow, Candour, Question, Reason, explain};
 use cachegate_types::{
-    Action, EntryKey, Grant, Lane, LaneClass, Principal, Resource, Revision, Timestamp, TokenId, WorkspaceId,
+    Action, DecisionId, EntryKey, Grant, Lane, LaneClass, Principal, Resource, Revision, Timestamp, TokenId, WorkspaceId,
 };
 
 use crate::established::{HeldRights, Session};
@@ -173,6 +173,7 @@ impl Ticket {
 /// A denied request.
 #[derive(Clone, Debug)]
 pub struct Denied {
+    pub(crate) id: Option<DecisionId>,
     pub(crate) reason: Reason,
     pub(crate) session: Arc<Session>,
     pub(crate) rights: Arc<HeldRights>,
@@ -184,6 +185,11 @@ pub struct Denied {
 }
 
 impl Denied {
+    /// By which [`Gate::refusal`](crate::Gate::refusal) tells of it later.
+    pub fn id(&self) -> Option<DecisionId> {
+        self.id
+    }
+
     /// Why.
     pub fn reason(&self) -> &Reason {
         &self.reason
