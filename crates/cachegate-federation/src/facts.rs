@@ -365,7 +365,7 @@ enum State {
 
 impl Facts {
     /// Nothing is known but who vouches; nothing may be written.
-    pub(crate) fn new(anchor: Name, platform: Platform) -> Self {
+    pub(crate) fn new(anchor: &Name, platform: Platform) -> Self {
         let mut facts = Self {
             anchor: anchor.clone(),
             platform,

@@ -306,7 +306,7 @@ impl Anchor {
             Some(ClaimValue::Text(subject)) => subject,
             _ => "".into(),
         };
-        let facts = Facts::new(self.id().clone(), self.platform());
+        let facts = Facts::new(self.id(), self.platform());
         let mut reading = Reading { claims, anchor: self, issuer, subject: &subject, facts };
         let profile = self.platform().profile();
         if let Some(tenant) = accepted.tenant.as_deref() {
@@ -425,6 +425,10 @@ impl Anchor {
         Principal::Workload { anchor: self.id().clone(), subject }
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "an error of the codec that needs no more words than its own"
+    )]
     fn key_refusal(&self, error: &JwsError) -> Refusal {
         let refusal = Refusal::from(error.clone());
         match error {
@@ -446,6 +450,10 @@ impl Anchor {
         }
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "an error of the codec that needs no more words than its own"
+    )]
     fn check_refusal(&self, error: &JwsError, verified: &VerifiedJws, claims: Claims<'_>) -> Refusal {
         let step = Step::of(error);
         let audiences =
