@@ -4,7 +4,7 @@
 use std::io;
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::body::{Body, BodyDataStream};
 use axum::extract::{FromRequestParts, OriginalUri, RawPathParams};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, Uri, header};
@@ -169,13 +169,36 @@ pub(crate) async fn write(
     body: Body,
     terms: Terms<'_>,
 ) -> Response<Body> {
-    match permit(server, call, protocol, Action::Write, key).await {
+    let mut chunks = body.into_data_stream();
+    let response = match permit(server, call, protocol, Action::Write, key).await {
         Ok(permit) => {
-            let outcome = store(server, call, &permit, body, terms).await;
+            let outcome = store(server, call, &permit, &mut chunks, terms).await;
             permit.answer(&outcome).into_response()
         }
         Err(refusal) => refusal,
+    };
+    discard(chunks, call, server.entry_limit);
+    response
+}
+
+/// Reads what is left of a body, while the answer is under way already.
+///
+/// A connection that is closed under a client that still sends is an error to it, and the answer is lost: Nx would try
+/// six times, and then end the build.
+fn discard(mut chunks: BodyDataStream, call: &Call, limit: u64) {
+    // Whoever waits to be asked for the body has not sent it.
+    if call.headers.contains_key(header::EXPECT) {
+        return;
     }
+    tokio::spawn(async move {
+        let mut left = limit;
+        while let Some(Ok(chunk)) = chunks.next().await {
+            match left.checked_sub(chunk.len() as u64) {
+                Some(rest) => left = rest,
+                None => break,
+            }
+        }
+    });
 }
 
 /// The first admitted entry in the lanes to read.
@@ -207,8 +230,14 @@ fn serve(stored: Stored) -> Response<Body> {
 }
 
 /// Receives a body into the credential's own lane, once.
-async fn store(server: &Arc<Server>, call: &Call, permit: &Permit, body: Body, terms: Terms<'_>) -> Outcome {
-    match try_store(server, call, permit, body, terms).await {
+async fn store(
+    server: &Arc<Server>,
+    call: &Call,
+    permit: &Permit,
+    chunks: &mut BodyDataStream,
+    terms: Terms<'_>,
+) -> Outcome {
+    match try_store(server, call, permit, chunks, terms).await {
         Ok(outcome) => outcome,
         Err(error) => {
             note(&format!("entry {} could not be stored: {error}", permit.key));
@@ -221,7 +250,7 @@ async fn try_store(
     server: &Arc<Server>,
     call: &Call,
     permit: &Permit,
-    body: Body,
+    chunks: &mut BodyDataStream,
     terms: Terms<'_>,
 ) -> io::Result<Outcome> {
     let Permit { allowed, workspace, key, .. } = permit;
@@ -250,7 +279,6 @@ async fn try_store(
     };
     let mut incoming = server.entries.receive(&beside)?;
     let (mut content, mut length) = (terms.sha256.map(|_| Context::new(&SHA256)), 0);
-    let mut chunks = body.into_data_stream();
     while let Some(chunk) = chunks.next().await {
         let Ok(chunk) = chunk else {
             return Ok(Outcome::Unusable { why: "the body ended early; nothing was stored" });

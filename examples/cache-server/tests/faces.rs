@@ -178,6 +178,46 @@ fn an_entry_over_the_limit_is_refused_as_each_client_takes_it() {
     }
 }
 
+/// A client that sends all and then listens gets its answer, not a broken connection: Nx would try six times, and then
+/// end the build.
+#[test]
+fn a_refusal_reaches_a_client_that_sends_its_whole_body_first() {
+    const SIZE: usize = 32 * 1024 * 1024;
+    let host = Host::with_limit(SIZE as u64);
+    let body = vec![7; SIZE];
+    let writer = bearer(&host.token(AccessLevel::ReadWrite, "main"));
+    let reader = bearer(&host.token(AccessLevel::ReadOnly, "main"));
+    for face in &FACES {
+        let path = face.at("acme/app", "1");
+        assert_eq!(put(host.address, &path, &writer, b"first").status, face.stored, "{}", face.name);
+        for (token, status) in [(reader, 403), (bearer("swordfish"), 401), (writer, face.exists)] {
+            let mut stream = std::net::TcpStream::connect(host.address).expect("a connection");
+            let head = head("PUT", &path, &token, Some(SIZE as u64));
+            std::io::Write::write_all(&mut stream, head.as_bytes()).expect("a head sent");
+            std::io::Write::write_all(&mut stream, &body).expect("the whole body sent");
+            assert_eq!(http::read_answer(stream).status, status, "{}", face.name);
+        }
+        assert_eq!(get(host.address, &path, &writer).text(), "first", "{}", face.name);
+    }
+}
+
+#[test]
+fn a_token_in_the_url_is_refused() {
+    let host = Host::new();
+    let token = host.token(AccessLevel::ReadWrite, "main");
+    let good = bearer(&token);
+    for face in &FACES {
+        for path in [
+            face.at("acme/app", &token),
+            face.at("acme/app", &format!("1?access_token={token}")),
+            face.at(&format!("acme/{token}"), "1"),
+        ] {
+            let answers = [get(host.address, &path, &good), put(host.address, &path, &good, b"x")];
+            assert!(answers.iter().all(|answer| answer.status == 401 && answer.text().contains("in_url")));
+        }
+    }
+}
+
 #[test]
 fn a_key_that_is_too_long_is_no_key() {
     let host = Host::new();
@@ -288,6 +328,13 @@ fn a_team_has_to_be_the_workspaces_own() {
         let seen = wrong.map(|query| whole(&get(host.address, &format!("{prefix}{HASH}{query}"), &token)));
         assert!(seen.iter().all(|one| *one == seen[0]), "{seen:#?}");
         assert_eq!(seen[0].0, 403);
+        // Nor does it matter whether the path and the team agree about a place that is another's, or about none.
+        for (place, team) in
+            [("beta/app", "beta"), ("beta/app", "acme"), ("beta/none", "beta"), ("none/app", "none")]
+        {
+            let path = format!("/{place}{HASH}?slug={team}");
+            assert_eq!(whole(&get(host.address, &path, &token)), seen[0], "{path}");
+        }
         assert!(seen[0].2.starts_with(r#"{"error":{"code":"forbidden","message":""#), "{}", seen[0].2);
         let put = put(host.address, &format!("{prefix}{HASH}0?slug=beta"), &token, b"x");
         assert_eq!(put.status, 403);

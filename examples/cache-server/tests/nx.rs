@@ -52,6 +52,28 @@ fn a_read_only_tokens_write_is_refused_once_and_the_build_goes_on() {
 
 #[test]
 #[ignore = "needs nx: run by cargo xtask test"]
+fn a_large_write_is_refused_as_quietly_as_a_small_one() {
+    let (host, workspace) = (Host::with_limit(100_000_000), Workspace::new());
+    let reader = host.token(AccessLevel::ReadOnly, "main");
+    workspace.enlarge(24_000_000);
+    for input in ["1", "2"] {
+        workspace.change(input);
+        let run = workspace.build(&host.url(), Some(&reader), None);
+        assert!(run.succeeded, "{}", run.printed);
+        assert_eq!(
+            host.decisions(),
+            [(READ, "allowed"), (WRITE, "action_not_granted")],
+            "one write, not six"
+        );
+    }
+    // The control: that large, it is stored where it may be.
+    let writer = host.token(AccessLevel::ReadWrite, "main");
+    assert!(workspace.build(&host.url(), Some(&writer), None).succeeded);
+    assert!(workspace.build(&host.url(), Some(&reader), None).was_remote_hit());
+}
+
+#[test]
+#[ignore = "needs nx: run by cargo xtask test"]
 fn a_revoked_or_expired_token_stops_the_build_and_says_why() {
     let (host, workspace) = (Host::new(), Workspace::new());
     let revoked = host.token(AccessLevel::ReadWrite, "main");

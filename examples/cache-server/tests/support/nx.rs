@@ -35,16 +35,17 @@ impl Workspace {
         let folder = folder(&[
             ("package.json", r#"{"name": "w", "private": true, "devDependencies": {"nx": "24.0.6"}}"#),
             ("nx.json", r#"{"neverConnectToCloud": true, "analytics": false, "useDaemonProcess": false}"#),
-            (".gitignore", "node_modules\n.nx\ndist\nhome\n"),
+            (".gitignore", "node_modules\n.nx\ndist\nhome\nlarge.bin\n"),
             (
                 "a/project.json",
                 r#"{"name": "a", "root": "a", "targets": {"build": {
                     "executor": "nx:run-commands", "cache": true,
                     "inputs": ["{projectRoot}/src/**/*"], "outputs": ["{projectRoot}/dist"],
-                    "options": {"command": "mkdir -p a/dist && echo ${POISON:-clean} > a/dist/out.txt && echo ran"}
+                    "options": {"command": "mkdir -p a/dist && cp large.bin a/dist && echo ${POISON:-clean} > a/dist/out.txt"}
                 }}}"#,
             ),
             ("a/src/in.txt", "1"),
+            ("large.bin", ""),
         ]);
         let modules = installed("nx", "CACHEGATE_NX").join("node_modules");
         std::os::unix::fs::symlink(modules, folder.path().join("node_modules")).expect("a link");
@@ -55,6 +56,20 @@ impl Workspace {
     /// Changes the task's input, and so its hash.
     pub(crate) fn change(&self, input: &str) {
         fs::write(self.folder.path().join("a/src/in.txt"), input).expect("written");
+    }
+
+    /// Makes what the task stores this long, and nothing that compresses.
+    pub(crate) fn enlarge(&self, length: usize) {
+        let mut state = 1_u64;
+        let mut bytes = Vec::with_capacity(length + 8);
+        while bytes.len() < length {
+            // xorshift64
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            bytes.extend_from_slice(&state.to_le_bytes());
+        }
+        fs::write(self.folder.path().join("large.bin"), bytes).expect("written");
     }
 
     /// Runs `nx build a` against `server` with nothing in the local cache.
