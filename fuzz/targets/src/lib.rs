@@ -3,7 +3,12 @@
 //! They are ordinary functions, so that the fuzzer runs them under its instrumentation and a test runs them over the
 //! kept inputs on any compiler. Each target has a file of its name, and a folder of its name beside this crate's.
 
-#![expect(clippy::expect_used, reason = "a fuzz target fails by panicking")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a fuzz target fails by panicking"
+)]
 
 mod authorization;
 mod claims;
