@@ -25,6 +25,17 @@ pub enum Method {
     IssuedJwt,
 }
 
+impl Method {
+    /// The stable name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NoCredential => "no-credential",
+            Self::OpaqueToken => "opaque-token",
+            Self::IssuedJwt => "issued-jwt",
+        }
+    }
+}
+
 impl Authentication {
     /// Who.
     pub fn principal(&self) -> &Principal {

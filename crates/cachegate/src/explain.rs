@@ -3,8 +3,8 @@
 use cachegate_policy::{Lock, Membership, Place, Rights, Standing, Workspace};
 use cachegate_storage::{MembershipRecord, TokenFilter, TokenKind, TokenRecord, WorkspaceRecord};
 use cachegate_types::{
-    Action, ActionSet, GrantSource, Lane, LockId, Resource, Restriction,
-    Timestamp, TokenId, UserId, WorkspaceId,
+    Action, ActionSet, GrantSource, Lane, LockId, Resource, Restriction, Timestamp, TokenId, UserId,
+    WorkspaceId,
 };
 
 use crate::Gate;
@@ -270,11 +270,8 @@ fn described(record: &WorkspaceRecord) -> Workspace {
 
 fn member_rights(workspace: &WorkspaceRecord, place: &MembershipRecord) -> Rights {
     let membership = Membership { role: place.member.role, groups: place.groups.clone() };
-    let standing = Standing::User {
-        user: place.member.user,
-        membership: Some(&membership),
-        listed: &workspace.listed,
-    };
+    let standing =
+        Standing::User { user: place.member.user, membership: Some(&membership), listed: &workspace.listed };
     Rights::compile(&Place::Workspace(&described(workspace)), &standing, &[])
 }
 

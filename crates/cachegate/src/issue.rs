@@ -265,12 +265,7 @@ impl Draft {
 }
 
 impl Inner {
-    async fn draft(
-        &self,
-        by: &Authority<'_>,
-        spec: &TokenSpec,
-        now: Timestamp,
-    ) -> Result<Draft, IssueError> {
+    async fn draft(&self, by: &Authority<'_>, spec: &TokenSpec, now: Timestamp) -> Result<Draft, IssueError> {
         match spec {
             TokenSpec::Ci { workspace, level, lane } => {
                 self.draft_ci(by, *workspace, *level, lane, now).await

@@ -23,18 +23,18 @@ pub use authenticate::AuthenticateError;
 pub use cachegate_policy::{Candour, Reason};
 pub use cachegate_token::{Brand, Credential, CredentialError, Digester};
 pub use clock::{Clock, MonotonicClock, Ticks};
+pub use decisions::Refusal;
 pub use device_login::{
     DEVICE_LOGIN_INTERVAL, DEVICE_LOGIN_LIFE, DeviceLogin, DeviceLoginError, WaitingLogin,
 };
-pub use decisions::Refusal;
 pub use established::{Authentication, Method};
 pub use explain::{Access, AccessCursor, AccessParty, TokenRights};
 pub use gate::{BuildError, Degraded, Gate, GateBuilder, Reuse};
 pub use issue::{DEVICE_TOKEN_LIFE, DeviceAccess, IssueError, Issued, LongestLives, PersonalForm, TokenSpec};
 pub use keys::PUBLISH_BEFORE_USE;
 pub use manage::{
-    AuditEnd, AuditFilter, Authority, FirstStart, Made, ManageError, MemberView, Once, OrganizationView, Page,
-    TokenState, TokenView, WorkspaceView,
+    AuditEnd, AuditFilter, Authority, FirstStart, Made, ManageError, MemberView, Once, OrganizationView,
+    Page, TokenState, TokenView, WorkspaceView,
 };
 pub use provenance::{AtHand, NotAdmitted, Provenance, SealError};
 pub use session::{LONGEST_SESSION_LIFE, LoggedIn, REFRESH_LIFE, SESSION_LIFE, SessionSpec};

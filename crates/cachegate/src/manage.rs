@@ -25,8 +25,8 @@ use crate::verdict::{NotAuthenticated, Request, Unavailable, Verdict};
 use crate::{Authentication, Gate, IssueError};
 
 pub use audit::{AuditEnd, AuditFilter};
-pub use look::{MemberView, OrganizationView, Page, TokenState, TokenView, WorkspaceView};
 pub(crate) use look::SCANNED;
+pub use look::{MemberView, OrganizationView, Page, TokenState, TokenView, WorkspaceView};
 pub use once::{Made, Once};
 
 /// In whose name an act is done.
@@ -72,7 +72,9 @@ pub enum ManageError {
         decision: Option<DecisionId>,
     },
     /// It would give somebody more than its author holds.
-    #[error("this would give {wanted}, and whoever does it holds {held} here; nobody gives more than they hold")]
+    #[error(
+        "this would give {wanted}, and whoever does it holds {held} here; nobody gives more than they hold"
+    )]
     MoreThanHeld {
         /// What it would give.
         wanted: ActionSet,

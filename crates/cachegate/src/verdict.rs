@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use cachegate_policy::{Allow, Candour, Question, Reason, explain};
 use cachegate_types::{
-    Action, DecisionId, EntryKey, Grant, Lane, LaneClass, Principal, Resource, Revision, Timestamp, TokenId, WorkspaceId,
+    Action, DecisionId, EntryKey, Grant, Lane, LaneClass, Principal, Resource, Revision, Timestamp, TokenId,
+    WorkspaceId,
 };
 
 use crate::established::{HeldRights, Session};

@@ -4,9 +4,7 @@ use std::collections::HashMap;
 
 use cachegate_policy::LockScope;
 use cachegate_storage::{AuditRecord, MarkScope, acts, verify_chain};
-use cachegate_types::{
-    Action, OrganizationId, Principal, Resource, Timestamp, TokenId, WorkspaceId,
-};
+use cachegate_types::{Action, OrganizationId, Principal, Resource, Timestamp, TokenId, WorkspaceId};
 
 use crate::Gate;
 use crate::gate::Inner;

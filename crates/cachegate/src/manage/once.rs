@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use cachegate_types::{
-    GroupId, LockId, MarkId, OrganizationId, Principal, Timestamp, TokenId, WorkspaceId,
-};
+use cachegate_types::{GroupId, LockId, MarkId, OrganizationId, Principal, Timestamp, TokenId, WorkspaceId};
 use ring::digest::{Context, Digest, SHA256, digest};
 
 use crate::gate::Inner;

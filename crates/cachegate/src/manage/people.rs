@@ -2,7 +2,10 @@
 
 use cachegate_policy::Listed;
 use cachegate_storage::{GroupRecord, StoreError};
-use cachegate_types::{Action, ActionSet, GroupId, Name, OrganizationId, Resource, Revision, Role, Timestamp, UserId, WorkspaceId};
+use cachegate_types::{
+    Action, ActionSet, GroupId, Name, OrganizationId, Resource, Revision, Role, Timestamp, UserId,
+    WorkspaceId,
+};
 
 use crate::Gate;
 use crate::gate::Inner;
@@ -95,7 +98,8 @@ impl Gate {
         let inner = &*self.inner;
         let place = Resource::Workspace(workspace);
         inner.may(by, Action::Administer, &place, now).await?;
-        let before = inner.held.workspace(workspace).await?.ok_or(ManageError::Missing { what: "workspace" })?;
+        let before =
+            inner.held.workspace(workspace).await?.ok_or(ManageError::Missing { what: "workspace" })?;
         // What was given before is not given anew.
         let given = listed.iter().filter(|line| !before.listed.contains(line));
         let wanted = given.fold(ActionSet::EMPTY, |all, line| all.union(line.actions));
