@@ -1,12 +1,19 @@
 #![doc = include_str!("../README.md")]
 
+mod ambient;
 mod file;
 mod host;
 mod netrc;
+mod store;
 
+pub use ambient::{
+    AmbientError, AmbientProblem, Environment, IdentityToken, Platform, Run, RunError, RunOutput,
+    Surroundings, ambient_token,
+};
 pub use file::FileError;
 pub use host::{Host, HostError, Origin, OriginError};
 pub use netrc::{
     Finding, LOGIN, Netrc, NetrcChange, NetrcEditError, NetrcError, NetrcFile, NetrcLogin, NetrcParseError,
     Problem, Replace,
 };
+pub use store::{BoundToken, FileTokens, TokenStore, TokenStoreError};
