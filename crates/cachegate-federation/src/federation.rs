@@ -155,7 +155,7 @@ impl Federation {
             let text =
                 format!("the issuer {} is switched off here", quoted(&issuer.or(domain).unwrap_or_default()));
             return Err(Refusal::new(Step::Anchor, "anchor_disabled", text)
-                .with_expected(format!("the anchor `{}` has the status `enforce`", first.id())));
+                .with_expected(format!("the anchor `{}` to have the status `enforce`", first.id())));
         };
         if let Some(other) = enabled.next() {
             let text = "several anchors take tokens of this issuer, and the request names none";
@@ -197,7 +197,11 @@ impl Federation {
         };
         let known = self.anchors.values().map(|anchor| format!("`{}`", anchor.issuer())).collect::<Vec<_>>();
         Refusal::new(Step::Anchor, "unknown_issuer", text)
-            .with_expected(if known.is_empty() { "no anchor is configured".into() } else { known.join(", ") })
+            .with_expected(if known.is_empty() {
+                "an anchor to be configured".to_owned()
+            } else {
+                known.join(", ")
+            })
             .with_hint("issuers are compared byte for byte: a slash at the end makes another one")
     }
 }
@@ -211,6 +215,7 @@ fn unsupported_platform() -> Refusal {
         "unsupported_platform",
         "tokens of Azure DevOps are not taken: their audience is fixed to another service",
     )
+    .with_expected("another platform than Azure DevOps")
     .with_hint("let the pipeline obtain an Entra ID access token for this cache's own application")
 }
 
@@ -321,7 +326,8 @@ impl Anchor {
                         quoted(issuer)
                     ),
                 )
-                .with_expected(format!("{} = {}", profile.tenant_fact, quoted(tenant))));
+                .with_expected(format!("{} = {}", profile.tenant_fact, quoted(tenant)))
+                .with_hint("present a token whose issuer is its own tenant's"));
             }
         }
         reading.copy(profile.facts)?;

@@ -78,6 +78,50 @@ impl Step {
         }
     }
 
+    /// What the step demands, for the operator, where a refusal has nothing closer to say.
+    const fn demands(self) -> &'static str {
+        match self {
+            Self::Format => "three parts of base64url without padding, the second a strict JSON object",
+            Self::Size => "at most 16384 bytes, 128 members and a depth of 8",
+            Self::Header => {
+                "a header that has `alg`, at most `kid` and `typ` beside it, and asks for nothing else"
+            }
+            Self::Anchor => "an anchor for this issuer",
+            Self::Key => "a key of the anchor, for an algorithm that is allowed there",
+            Self::Signature => "the signature of the key that the header names, over these very bytes",
+            Self::Type => "the class of token that the anchor takes",
+            Self::Issuer => "one `iss`, equal byte for byte to the anchor's",
+            Self::Audience => "an `aud` that names one of the anchor's audiences alone",
+            Self::Time => {
+                "`exp` and `iat` in whole seconds, a token that is valid now and no older than is allowed"
+            }
+            Self::Replay => "a token that was not used before",
+            Self::Pins => "ids of their type, the same wherever they stand, and those that the rule pins",
+            Self::Conditions => "every condition of the rule to be known true",
+            Self::Grant => "a grant that the rule may give to this job",
+        }
+    }
+
+    /// What the caller can try, where a refusal has nothing closer to say.
+    const fn advises(self) -> &'static str {
+        match self {
+            Self::Format | Self::Header | Self::Signature => {
+                "present the token whole, as the platform gave it"
+            }
+            Self::Size => "leave optional claims out of the token: groups, tags, properties",
+            Self::Anchor => "ask whoever runs this service which issuers it takes",
+            Self::Key => "try once more: a new key takes a moment to be known",
+            Self::Type => "present the platform's identity token, not another kind of token",
+            Self::Issuer => "present the token of the issuer that this service was set up for",
+            Self::Audience => "request the token for this service's audience alone",
+            Self::Time => "request a fresh token right before it is used, and check the clock",
+            Self::Replay => "request a fresh token: each one counts once",
+            Self::Pins => "present the platform's own token, with the ids that it can carry",
+            Self::Conditions => "ask whoever runs this service which jobs its rules let in",
+            Self::Grant => "ask whoever runs this service what its rules give to this job",
+        }
+    }
+
     /// The step at which the codec's error arises.
     #[expect(clippy::wildcard_enum_match_arm, reason = "the codec may come to have more errors about claims")]
     pub(crate) fn of(error: &JwsError) -> Self {
@@ -142,26 +186,27 @@ pub struct Refusal {
     step: Step,
     code: &'static str,
     text: String,
-    expected: Option<String>,
-    hint: Option<Cow<'static, str>>,
+    expected: Cow<'static, str>,
+    hint: Cow<'static, str>,
 }
 
 impl Refusal {
     /// A refusal at `step`. The text is for anyone: lower case, one line, nothing but the caller's own claims, each
     /// through [`quoted`].
     pub(crate) fn new(step: Step, code: &'static str, text: impl Into<String>) -> Self {
-        Self { step, code, text: text.into(), expected: None, hint: None }
+        let (expected, hint) = (step.demands().into(), step.advises().into());
+        Self { step, code, text: text.into(), expected, hint }
     }
 
     /// What was expected, for the operator.
-    pub(crate) fn with_expected(mut self, expected: impl Into<String>) -> Self {
-        self.expected = Some(expected.into());
+    pub(crate) fn with_expected(mut self, expected: impl Into<Cow<'static, str>>) -> Self {
+        self.expected = expected.into();
         self
     }
 
     /// What the caller can change.
     pub(crate) fn with_hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = hint.into();
         self
     }
 
@@ -181,13 +226,13 @@ impl Refusal {
     }
 
     /// What was expected instead, for the operator of the gate.
-    pub fn expected(&self) -> Option<&str> {
-        self.expected.as_deref()
+    pub fn expected(&self) -> &str {
+        &self.expected
     }
 
     /// What the caller can change to be let in.
-    pub fn hint(&self) -> Option<&str> {
-        self.hint.as_deref()
+    pub fn hint(&self) -> &str {
+        &self.hint
     }
 
     /// Whether newer keys of the anchor may change the answer: no other refusal is worth a fetch.

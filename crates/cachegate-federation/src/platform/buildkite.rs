@@ -41,7 +41,7 @@ pub(super) const PROFILE: Profile = Profile {
         ("agent_id", FactClass::Run),
         ("build_source", FactClass::Context),
         ("runner_environment", FactClass::Context),
-        ("agent_tag:NAME", FactClass::Caller),
+        ("agent_tag:*", FactClass::Caller),
         ("https://aws.amazon.com/tags", FactClass::Context),
     ],
     facts: common_facts![

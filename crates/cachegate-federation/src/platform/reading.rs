@@ -235,6 +235,7 @@ impl<'a> Reading<'a> {
             ),
         )
         .with_expected(format!("one identity wherever it stands in the token: `sub` and `{claim}`"))
+        .with_hint("present the platform's own token: one whose parts name two things names nobody")
     }
 
     /// What a reference says of kind and name. Call it once the full reference is known.
@@ -274,7 +275,7 @@ fn is_plain(text: &str) -> bool {
     text.len() <= MAX_TEXT && !text.contains(treacherous)
 }
 
-fn ill_typed(claim: &str, expected: &str) -> Refusal {
+fn ill_typed(claim: &str, expected: &'static str) -> Refusal {
     Refusal::new(
         Step::Pins,
         "claim_ill_typed",
