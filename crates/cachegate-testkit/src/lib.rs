@@ -3,9 +3,11 @@
 
 mod clock;
 mod faults;
+mod fetch;
 mod scene;
 
 pub use clock::ManualClock;
 pub use faults::{Faults, FaultyStorage};
+pub use fetch::{FaultyFetch, FetchFault, FetchFaults};
 pub use futures_executor::block_on;
 pub use scene::{NOW, Recorder, Scene};

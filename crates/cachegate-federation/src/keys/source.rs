@@ -45,6 +45,16 @@ struct Document {
     jwks_uri: String,
 }
 
+impl Document {
+    fn read(bytes: &[u8]) -> Option<Self> {
+        // A list of two texts would be read as well.
+        if !bytes.trim_ascii_start().starts_with(b"{") {
+            return None;
+        }
+        serde_json::from_slice(bytes).ok()
+    }
+}
+
 impl Source {
     /// `None` for keys that are at hand.
     pub(super) fn new(source: &KeySource, algorithms: &[Algorithm]) -> Result<Option<Self>, UrlError> {
@@ -96,8 +106,8 @@ impl Source {
             }
             (response, _) => response?,
         };
-        let found: Document = serde_json::from_slice(response.body())
-            .map_err(|_| RefreshError::NotDiscovery { url: document.to_string() })?;
+        let found = Document::read(response.body())
+            .ok_or_else(|| RefreshError::NotDiscovery { url: document.to_string() })?;
         if found.issuer != issuer {
             return Err(RefreshError::IssuerMismatch { expected: issuer.to_owned() });
         }

@@ -1,0 +1,146 @@
+//! Where the keys are: only where the issuer's own document says, and only if it may say so.
+
+use cachegate_federation::{Keys, KeysError, RefreshError};
+use cachegate_fetch::Response;
+
+use crate::site::{DISCOVERY, ISSUER, KEYS, START, Site, anchor, document, seconds, signer, status};
+
+/// What the first token is told when the document is this.
+fn refused(document: Response) -> (RefreshError, Site) {
+    let site = Site::new();
+    site.faults.put(DISCOVERY, document);
+    match site.ask(site.signer.kid(), START).unwrap_err() {
+        KeysError::Unavailable { source } => (source, site),
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn the_documents_issuer_is_the_configured_one_byte_for_byte() {
+    for issuer in [
+        "https://issuer.example/",
+        "https://ISSUER.example",
+        "https://issuer.example:443",
+        "http://issuer.example",
+        "https://issuer.example/tenant",
+        "https://evil.example",
+        " https://issuer.example",
+        "",
+    ] {
+        let (error, site) = refused(document(issuer, KEYS));
+        assert_eq!(error, RefreshError::IssuerMismatch { expected: ISSUER.to_owned() }, "{issuer}");
+        assert_eq!(site.counts(), (1, 0), "the keys of another issuer are not asked for");
+    }
+}
+
+#[test]
+fn keys_lie_at_the_issuers_own_host_and_port_over_tls() {
+    for keys in [
+        "https://evil.example/keys",
+        "https://issuer.example.evil.example/keys",
+        "https://keys.issuer.example/keys",
+        "https://issuer.example:8443/keys",
+        "https://issuer.example@evil.example/keys",
+        "https://evil.example#issuer.example/keys",
+        "http://issuer.example/keys",
+        "http://127.0.0.1/keys",
+        "https://169.254.169.254/latest/meta-data",
+        "https://localhost/keys",
+        "file:///etc/passwd",
+        "//issuer.example/keys",
+        "/keys",
+        "",
+    ] {
+        let (error, site) = refused(document(ISSUER, keys));
+        assert_eq!(error, RefreshError::KeysElsewhere { issuer: ISSUER.to_owned() }, "{keys}");
+        assert_eq!(site.faults.fetched(), [DISCOVERY], "{keys}");
+    }
+}
+
+#[test]
+fn keys_at_another_host_are_fetched_where_the_host_was_named() {
+    let elsewhere = "https://keys.example/certs";
+    let mut site = Site::new();
+    site.keys = site.keys.with_key_host("Keys.Example");
+    site.faults.put(DISCOVERY, document(ISSUER, elsewhere));
+    site.faults.put(elsewhere, crate::site::jwks(&[&site.signer]));
+    assert!(site.ask(site.signer.kid(), START).is_ok());
+    for other in
+        ["https://keys.example:444/certs", "http://keys.example/certs", "https://a.keys.example/certs"]
+    {
+        let mut site = Site::new();
+        site.keys = site.keys.with_key_host("keys.example");
+        site.faults.put(DISCOVERY, document(ISSUER, other));
+        assert!(site.ask(site.signer.kid(), START).is_err(), "{other}");
+        assert_eq!(site.faults.fetched(), [DISCOVERY]);
+    }
+}
+
+#[test]
+fn a_document_that_can_be_read_two_ways_is_refused() {
+    for text in [
+        r#"{"issuer":"https://issuer.example","jwks_uri":"https://issuer.example/keys","jwks_uri":"https://issuer.example/k"}"#,
+        r#"{"issuer":"https://evil.example","issuer":"https://issuer.example","jwks_uri":"https://issuer.example/keys"}"#,
+        r#"{"issuer":["https://issuer.example"],"jwks_uri":"https://issuer.example/keys"}"#,
+        r#"{"issuer":null,"jwks_uri":"https://issuer.example/keys"}"#,
+        r#"{"jwks_uri":"https://issuer.example/keys"}"#,
+        r#"{"issuer":"https://issuer.example"}"#,
+        r#"{"issuer":"https://issuer.example","jwks_uri":"https://issuer.example/keys"}x"#,
+        r#"["https://issuer.example","https://issuer.example/keys"]"#,
+        "<html></html>",
+        "",
+    ] {
+        let (error, site) = refused(Response::new(200, text));
+        assert_eq!(error.code(), "not_a_discovery_document", "{text}");
+        assert_eq!(site.counts(), (1, 0));
+    }
+}
+
+#[test]
+fn a_redirect_of_either_document_is_a_refusal() {
+    for code in [301, 302, 303, 307, 308] {
+        for url in [DISCOVERY, KEYS] {
+            let site = Site::new();
+            let moved = Response::new(code, "").with_header("location", "https://evil.example/");
+            site.faults.put(url, moved);
+            let refused = site.ask(site.signer.kid(), START).unwrap_err();
+            let source = RefreshError::Status { url: url.to_owned(), status: code };
+            assert_eq!(refused, KeysError::Unavailable { source });
+            assert!(site.faults.fetched().iter().all(|fetched| fetched.starts_with(ISSUER)));
+        }
+    }
+}
+
+#[test]
+fn an_issuer_with_a_path_is_found_in_both_places_that_the_standards_name() {
+    let place = "https://issuer.example/a/b/.well-known/openid-configuration";
+    let other = "https://issuer.example/.well-known/oauth-authorization-server/a/b";
+    for (found, asked) in [(place, vec![place, KEYS]), (other, vec![place, other, KEYS])] {
+        let site = Site::with(&anchor(Keys::DiscoveryAt(place.to_owned())));
+        site.faults.put(found, document(ISSUER, KEYS));
+        assert!(site.ask(site.signer.kid(), START).is_ok());
+        assert_eq!(site.faults.fetched(), asked);
+    }
+    // What is found in the second place is judged as what is found in the first.
+    let site = Site::with(&anchor(Keys::DiscoveryAt(place.to_owned())));
+    site.faults.put(other, document("https://evil.example", KEYS));
+    assert!(site.ask(site.signer.kid(), START).is_err());
+    // And only an answer that says "not here" leads there.
+    let site = Site::with(&anchor(Keys::DiscoveryAt(place.to_owned())));
+    site.faults.put(other, document(ISSUER, KEYS));
+    site.fault(place, status(500));
+    assert!(site.ask(site.signer.kid(), START).is_err());
+    assert_eq!(site.faults.fetched(), [place]);
+}
+
+#[test]
+fn keys_that_moved_are_found_at_the_second_attempt() {
+    let site = Site::held();
+    let (next, moved) = (signer(), "https://issuer.example/new-keys");
+    site.faults.put(DISCOVERY, document(ISSUER, moved));
+    site.faults.put(moved, crate::site::jwks(&[&next]));
+    site.fault(KEYS, status(404));
+    assert_eq!(site.ask(next.kid(), START + seconds(30)).unwrap_err().code(), "keys_unavailable");
+    assert!(site.ask(next.kid(), START + seconds(60)).is_ok());
+    assert_eq!(site.faults.fetched(), [DISCOVERY, KEYS, KEYS, DISCOVERY, moved]);
+}
