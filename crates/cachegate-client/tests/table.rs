@@ -3,7 +3,11 @@
 
 #![expect(clippy::expect_used, reason = "tests")]
 
+#[path = "support/rows.rs"]
+mod rows;
+
 use cachegate_client::{Netrc, Problem};
+use rows::{AGREED, PASSWORDS};
 
 /// `None`: nothing for the host.
 fn read(text: &str) -> Option<(String, String)> {
@@ -18,34 +22,11 @@ fn codes(text: &[u8]) -> Vec<&'static str> {
 #[test]
 fn what_every_reader_reads_is_read_without_a_finding() {
     let long = format!("{}machine h login l password p\n", "# filler\n".repeat(35_000));
-    for text in [
-        "machine h login l password p\n",
-        "machine h\nlogin l\npassword p\n",
-        "machine h\n\tlogin l\n\tpassword p\n",
-        "machine\th\tlogin\tl\tpassword\tp\n",
-        "machine h login l password p\r\n",
-        "machine h\r\n  login l\r\n  password p\r\n",
-        "machine h login l password p",
-        "machine h login l password p  \t \n",
-        "\n\n  machine h login l password p\n\n",
-        "machine a login x password y\nmachine h login l password p\nmachine b login z password w\n",
-        "machine a login x password y machine h login l password p\n",
-        "machine h password p login l\n",
-        "machine h login l account x password p\n",
-        "machine h login l password p\ndefault login d password e\n",
-        "# a comment\nmachine h login l password p\n",
-        "#\nmachine h login l password p\n",
-        "machine h login l\n# a comment\npassword p\n",
-        "macdef init\nlogin wrong\npassword wrong\n\nmachine h login l password p\n",
-        "machine a login x password y\nmacdef init\nmachine h login wrong password wrong\n\nmachine h login l password p\n",
-        "machine a login x password y\r\nmacdef init\r\nmachine h\r\n\r\nmachine h login l password p\r\n",
-        "default login l password p\n",
-        &long,
-    ] {
+    for text in AGREED.iter().copied().chain([&*long]) {
         assert_eq!(read(text), Some(("l".into(), "p".into())), "{text:.200}");
         assert_eq!(codes(text.as_bytes()), Vec::<&str>::new(), "{text:.200}");
     }
-    for password in ["p#q", "'p'", "+/=%~!$&*()", "p:q", "a.b_c-d", "p\"q"] {
+    for password in PASSWORDS.iter().copied() {
         let text = format!("machine h login l password {password}\n");
         assert_eq!(read(&text), Some(("l".into(), password.into())), "{text}");
         assert_eq!(codes(text.as_bytes()), Vec::<&str>::new(), "{text}");

@@ -38,9 +38,28 @@ const NPM_CLIENTS: [NpmClient; 2] = [
     },
 ];
 
+/// A program that a Debian package brings.
+struct Program {
+    /// What tests call it.
+    need: &'static str,
+    command: &'static str,
+    package: &'static str,
+}
+
+const PROGRAMS: [Program; 5] = [
+    Program { need: "ccache", command: "ccache", package: "ccache" },
+    Program { need: "curl", command: "curl", package: "curl" },
+    Program { need: "git", command: "git", package: "git" },
+    Program { need: "nix", command: "nix", package: "nix-bin" },
+    Program { need: "python", command: "python3", package: "python3" },
+];
+
 /// Whether a test may ask for this.
 pub fn can_provide(need: &str) -> bool {
-    matches!(need, "strace" | "ccache") || NPM_CLIENTS.iter().any(|client| client.name == need)
+    let others = ["strace", "pycurl"];
+    others.contains(&need)
+        || PROGRAMS.iter().any(|program| program.need == need)
+        || NPM_CLIENTS.iter().any(|client| client.name == need)
 }
 
 /// What a need came to.
@@ -62,15 +81,18 @@ impl Provider {
         if let Some(client) = NPM_CLIENTS.iter().find(|client| client.name == need) {
             return client.install(workspace);
         }
+        if let Some(program) = PROGRAMS.iter().find(|program| program.need == need) {
+            return Ok(self.program(program.command, program.package));
+        }
         match need {
             "strace" => Ok(self.strace()),
-            "ccache" => Ok(self.program("ccache")),
+            "pycurl" => Ok(pycurl(workspace)),
             other => Ok(Provided::Missing(format!("nobody knows how to install `{other}`"))),
         }
     }
 
     fn strace(&mut self) -> Provided {
-        match self.program("strace") {
+        match self.program("strace", "strace") {
             Provided::Ready(_) if !answers("strace", &["-f", "-o", "/dev/null", "true"]) => {
                 Provided::Missing("this machine does not let one process trace another".to_owned())
             }
@@ -78,12 +100,12 @@ impl Provider {
         }
     }
 
-    /// A program that the Debian package of the same name brings.
-    fn program(&mut self, name: &str) -> Provided {
-        if answers(name, &["--version"]) || self.debian(name) {
+    /// A program that a Debian package brings.
+    fn program(&mut self, name: &str, package: &str) -> Provided {
+        if answers(name, &["--version"]) || self.debian(package) {
             Provided::Ready(Vec::new())
         } else {
-            Provided::Missing(format!("not installed, and `apt-get install {name}` was not possible"))
+            Provided::Missing(format!("not installed, and `apt-get install {package}` was not possible"))
         }
     }
 
@@ -108,6 +130,25 @@ impl Provider {
         }
         println!("==> apt-get install {package}");
         apt(&["install", "-y", "--no-install-recommends", package])
+    }
+}
+
+/// The newest curl, as a library with Python around it, under the target folder.
+fn pycurl(workspace: &Workspace) -> Provided {
+    let folder = workspace.target.join("clients").join("pycurl");
+    let ready = || Provided::Ready(vec![("CACHEGATE_PYCURL", folder.clone().into_os_string())]);
+    if folder.join("pycurl").is_dir() {
+        return ready();
+    }
+    println!("==> pip install pycurl, in {}", folder.display());
+    let arguments =
+        ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"];
+    let mut command = Command::new("python3");
+    command.args(arguments).arg("--target").arg(&folder).arg("pycurl").stdin(Stdio::null());
+    if command.status().is_ok_and(|status| status.success()) {
+        ready()
+    } else {
+        Provided::Missing("pip could not install it".to_owned())
     }
 }
 
