@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "tasks speak to a terminal")]
 
 mod error;
+mod fuzz;
 mod ignored;
 mod macros;
 mod provide;
@@ -12,6 +13,7 @@ mod tidy;
 mod workspace;
 
 pub use error::XtaskError;
+pub use fuzz::Fuzz;
 pub use ignored::{Ignored, Reason, ignored_tests};
 pub use provide::{CARGO_DENY, can_provide};
 pub use public_api::{ApiError, listing};

@@ -185,27 +185,44 @@ impl NpmClient {
     }
 }
 
-/// The cargo-deny to run: the one on the machine where it has the right version, else our own under the target folder.
+/// The cargo-deny to run: the one on the machine where it has the right version, else our own.
 pub(crate) fn cargo_deny(workspace: &Workspace) -> Result<Option<PathBuf>, XtaskError> {
-    let tools = workspace.target.join("tools");
-    let own = tools.join("bin").join("cargo-deny");
     let right = |program: &Path| {
         let output = Command::new(program).arg("--version").stderr(Stdio::null()).output();
         output.is_ok_and(|output| {
             String::from_utf8_lossy(&output.stdout).trim() == format!("cargo-deny {CARGO_DENY}")
         })
     };
-    for program in [PathBuf::from("cargo-deny"), own.clone()] {
+    cargo_tool(workspace, "cargo-deny", &["--version", CARGO_DENY], right)
+}
+
+/// The cargo-fuzz to run: the one on the machine, else our own.
+pub(crate) fn cargo_fuzz(workspace: &Workspace) -> Result<Option<PathBuf>, XtaskError> {
+    let there = |program: &Path| answers(&program.to_string_lossy(), &["--version"]);
+    cargo_tool(workspace, "cargo-fuzz", &[], there)
+}
+
+/// A program that cargo installs: the one on the machine where it is `right`, else our own under the target folder.
+fn cargo_tool(
+    workspace: &Workspace,
+    name: &str,
+    which: &[&str],
+    right: impl Fn(&Path) -> bool,
+) -> Result<Option<PathBuf>, XtaskError> {
+    let tools = workspace.target.join("tools");
+    let own = tools.join("bin").join(name);
+    for program in [PathBuf::from(name), own.clone()] {
         if right(&program) {
             return Ok(Some(program));
         }
     }
-    println!("==> cargo install cargo-deny {CARGO_DENY}, about three minutes, once");
+    println!("==> cargo install {name} {}, one to three minutes, once", which.join(" "));
     let status = Command::new(cargo())
-        .args(["install", "cargo-deny", "--locked", "--version", CARGO_DENY, "--quiet", "--root"])
+        .args(["install", name, "--locked", "--quiet", "--root"])
         .arg(&tools)
         .arg("--target-dir")
         .arg(tools.join("build"))
+        .args(which)
         .stdin(Stdio::null())
         .status()
         .map_err(|source| XtaskError::Start { program: "cargo install".to_owned(), source })?;
@@ -213,7 +230,7 @@ pub(crate) fn cargo_deny(workspace: &Workspace) -> Result<Option<PathBuf>, Xtask
     Ok((status.success() && right(&own)).then_some(own))
 }
 
-fn answers(program: &str, arguments: &[&str]) -> bool {
+pub(crate) fn answers(program: &str, arguments: &[&str]) -> bool {
     Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())

@@ -5,10 +5,11 @@ use std::ffi::OsString;
 use std::process::Command;
 use std::time::Instant;
 
+use crate::fuzz::fuzz;
 use crate::ignored::{Ignored, Reason};
 use crate::provide::{Provided, Provider, cargo_deny};
 use crate::workspace::cargo;
-use crate::{Outcome, Report, Workspace, XtaskError, ignored_tests, listing};
+use crate::{Fuzz, Outcome, Report, Workspace, XtaskError, ignored_tests, listing};
 
 /// Features that put one implementation in the place of another: the rest is tested together, these on their own.
 const ALTERNATIVES: [&str; 1] = ["aws-lc-rs"];
@@ -28,6 +29,8 @@ pub enum Task {
         /// Words that names must hold.
         words: Vec<String>,
     },
+    /// Runs the fuzz targets.
+    Fuzz(Fuzz),
     /// Compares the public APIs with their listings, or writes these.
     PublicApi {
         /// Whether to write.
@@ -77,6 +80,7 @@ pub fn run(task: &Task, options: &Options) -> Result<bool, XtaskError> {
                 alternatives(&workspace, &mut report)?;
             }
         }
+        Task::Fuzz(wanted) => return fuzz(&workspace, wanted),
         Task::PublicApi { bless } => return public_api(&workspace, *bless),
     }
     let out = std::io::stdout();
@@ -314,7 +318,8 @@ impl Task {
     /// Where it names no task, or an option that the task does not have.
     pub fn read(arguments: &[String]) -> Result<(Self, Options), XtaskError> {
         const USAGE: &str = "usage: cargo xtask test [--strict] [--only STEP,...] \
-             | prove [--full] [NAME...] | public-api [--check | --bless]";
+             | prove [--full] [NAME...] | fuzz [--seconds N] [--runs N] [--address] [TARGET...] \
+             | public-api [--check | --bless]";
         let usage = |what: String| XtaskError::Usage(format!("{what}; {USAGE}"));
         let mut options = Options {
             strict: std::env::var("CI").is_ok_and(|value| matches!(value.as_str(), "true" | "1")),
@@ -325,6 +330,7 @@ impl Task {
         let mut task = match name.as_str() {
             "test" => Self::Test,
             "prove" => Self::Prove { full: false, words: Vec::new() },
+            "fuzz" => Self::Fuzz(Fuzz::default()),
             "public-api" => Self::PublicApi { bless: false },
             other => return Err(usage(format!("no task `{other}`"))),
         };
@@ -341,6 +347,16 @@ impl Task {
                 }
                 (Self::Prove { full, .. }, "--full") => *full = true,
                 (Self::Prove { words, .. }, word) if !word.starts_with('-') => words.push(word.to_owned()),
+                (Self::Fuzz(wanted), option @ ("--seconds" | "--runs")) => {
+                    let number = rest.next().and_then(|text| text.parse().ok()).filter(|number| *number > 0);
+                    let number = number.ok_or_else(|| usage(format!("`{option}` needs a number")))?;
+                    let place = if option == "--runs" { &mut wanted.runs } else { &mut wanted.seconds };
+                    *place = Some(number);
+                }
+                (Self::Fuzz(wanted), "--address") => wanted.address = true,
+                (Self::Fuzz(wanted), name) if !name.starts_with('-') => {
+                    wanted.targets.insert(name.to_owned());
+                }
                 (Self::PublicApi { bless }, "--bless") => *bless = true,
                 (Self::PublicApi { bless }, "--check") => *bless = false,
                 (_, other) => return Err(usage(format!("`{other}` is no option of {name}"))),
@@ -366,7 +382,19 @@ mod tests {
         let proofs = Task::Prove { full: true, words: vec!["kill".to_owned()] };
         assert_eq!(read("prove --full kill").unwrap().0, proofs);
         assert_eq!(read("public-api --bless").unwrap().0, Task::PublicApi { bless: true });
-        for wrong in ["", "tests", "test --fast", "test --only speed", "test --only", "public-api x"] {
+        let fuzz = Fuzz { seconds: Some(5), targets: BTreeSet::from(["jws".to_owned()]), ..Fuzz::default() };
+        assert_eq!(read("fuzz --seconds 5 jws").unwrap().0, Task::Fuzz(fuzz));
+        for wrong in [
+            "",
+            "tests",
+            "fuzz --seconds",
+            "fuzz --runs 0",
+            "fuzz --fast",
+            "test --fast",
+            "test --only speed",
+            "test --only",
+            "public-api x",
+        ] {
             assert!(matches!(read(wrong), Err(XtaskError::Usage(_))), "{wrong}");
         }
     }

@@ -80,8 +80,9 @@ fn workspace() -> Workspace {
 }
 
 fn is_example(workspace: &Workspace, package: &Package) -> bool {
-    package.folder.starts_with(workspace.root.join("examples"))
-        || package.folder.starts_with(workspace.root.join("benches"))
+    ["examples", "benches", "fuzz"]
+        .iter()
+        .any(|folder| package.folder.starts_with(workspace.root.join(folder)))
 }
 
 /// What a package's own code and build script depend on.

@@ -1,6 +1,6 @@
 //! Published vectors, fed as lines: each comes out as its authors say, or the divergence is named here with its reason.
 
-#![expect(clippy::expect_used, reason = "tests")]
+#![expect(clippy::panic, reason = "tests")]
 
 mod common;
 

@@ -1,7 +1,7 @@
 //! Lines to send, and what is asked of their answers.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
-#![expect(clippy::expect_used, reason = "tests")]
+#![expect(clippy::expect_used, clippy::panic, reason = "tests")]
 
 use serde_json::Value;
 
