@@ -292,3 +292,49 @@ mod platform {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+        Some(Zeroizing::new(text.as_bytes().to_vec()))
+    }
+
+    #[test]
+    fn what_somebody_without_the_lock_wrote_in_between_is_not_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let mut round = 0;
+        replace::<FileError>(&path, |held| {
+            round += 1;
+            let old = held.map(|held| String::from_utf8(held.text.to_vec()).unwrap()).unwrap_or_default();
+            if round < 3 {
+                fs::write(&path, format!("{old}theirs {round}\n")).unwrap();
+            }
+            Ok(text(&format!("{old}ours\n")))
+        })
+        .unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "theirs 1\ntheirs 2\nours\n");
+
+        let steady = replace::<FileError>(&path, |held| {
+            round += 1;
+            fs::write(&path, format!("theirs {round}\n")).unwrap();
+            Ok(held.and_then(|_| text("ours\n")))
+        });
+        assert!(matches!(steady, Err(FileError::Unsteady { .. })));
+        assert!(fs::read_to_string(&path).unwrap().starts_with("theirs"));
+        assert!(!folder.path().join("file.cachegate-new").exists());
+    }
+
+    #[test]
+    fn a_file_too_large_to_be_what_it_should_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let size = usize::try_from(LARGEST).unwrap();
+        fs::write(&path, vec![b'\n'; size]).unwrap();
+        assert!(read(&path).unwrap().is_some());
+        fs::write(&path, vec![b'\n'; size + 1]).unwrap();
+        assert!(matches!(read(&path), Err(FileError::TooLarge { .. })));
+    }
+}

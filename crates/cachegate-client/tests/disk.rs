@@ -6,7 +6,7 @@
 use std::fs::{self, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -180,16 +180,90 @@ fn logins_at_once_lose_nothing() {
     assert_eq!(fs::read_to_string(&path).expect("read").lines().count(), 80);
 }
 
-/// What the child of the kill test does: it logs in again and again, and says when it has begun.
+/// The path that a child of this program was told.
+fn told() -> Option<PathBuf> {
+    std::env::var_os("CACHEGATE_CHILD").map(PathBuf::from)
+}
+
+/// This program again, to run one of its tests alone.
+fn child(test: &str, path: &Path) -> Command {
+    let mut command = Command::new(std::env::current_exe().expect("this program"));
+    command.args(["--exact", test, "--nocapture"]).env("CACHEGATE_CHILD", path);
+    command
+}
+
+/// Not a rule: logs in again and again, and says when it has begun.
 #[test]
-#[ignore = "long: the child of the tests that kill it; alone it does nothing"]
-fn child_that_writes_until_it_is_killed() {
-    let Some(path) = std::env::var_os("CACHEGATE_CLIENT_KILL") else { return };
+fn log_in_until_killed() {
+    let Some(path) = told() else { return };
     println!("begun");
     std::io::stdout().flush().expect("flushed");
     for turn in 0_u32.. {
-        set(Path::new(&path), "h", &format!("cg1_{turn:0200}")).expect("written");
+        set(&path, "h", &format!("cg1_{turn:0200}")).expect("written");
     }
+}
+
+/// Not a rule: logs in once.
+#[test]
+fn log_in_once() {
+    let Some(path) = told() else { return };
+    set(&path, "h", "cg1_new").expect("written");
+}
+
+#[test]
+#[ignore = "needs strace: run by cargo xtask test"]
+fn a_kill_at_each_system_call_leaves_the_old_file_or_the_new() {
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().join("netrc");
+    let beside = |suffix: &str| folder.path().join(format!("netrc{suffix}"));
+    let (lock, fresh) = (beside(".cachegate-lock"), beside(".cachegate-new"));
+    let old = "machine h login cachegate password cg1_old\n";
+    let calls = [
+        "openat",
+        "read",
+        "write",
+        "fsync",
+        "fchmod",
+        "fchown",
+        "rename",
+        "unlink",
+        "flock",
+        "statx",
+        "close",
+        "lseek",
+        "fstat",
+        "newfstatat",
+    ];
+    let (mut kills, mut olds, mut news) = (0, 0, 0);
+    for call in calls {
+        for count in 1.. {
+            fs::write(&path, old).expect("written");
+            let _ = fs::remove_file(&fresh);
+            let ran = child("log_in_once", &path);
+            let mut strace = Command::new("strace");
+            strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}")]);
+            strace.args(["-e", &format!("inject={call}:signal=KILL:when={count}")]);
+            for watched in [&path, &lock, &fresh] {
+                strace.arg("-P").arg(watched);
+            }
+            strace.arg(ran.get_program()).args(ran.get_args()).env("CACHEGATE_CHILD", &path);
+            let status = strace.stdout(Stdio::null()).stderr(Stdio::null()).status().expect("strace");
+            let text = fs::read_to_string(&path).expect("read");
+            let new = text == "machine h login cachegate password cg1_new\n";
+            assert!(new || text == old, "{call} {count}: `{text}`");
+            if status.success() {
+                assert!(new, "{call} {count}");
+                break;
+            }
+            kills += 1;
+            *(if new { &mut news } else { &mut olds }) += 1;
+            if fresh.exists() {
+                assert_eq!(mode(&fresh), 0o600, "{call} {count}: what is left behind is for its owner alone");
+            }
+        }
+    }
+    println!("{kills} kills: {olds} left the old file, {news} the new one");
+    assert!(kills > 15 && olds > 0 && news > 0, "{kills} {olds} {news}");
 }
 
 /// Kills writers at many moments; whatever the moment, the file is an old one or a new one, whole.
@@ -200,12 +274,7 @@ fn survives(kills: u32) {
     fs::write(&path, &filler).expect("written");
     let mut written = 0;
     for kill in 0..kills {
-        let mut child = Command::new(std::env::current_exe().expect("this program"))
-            .args(["--ignored", "--exact", "child_that_writes_until_it_is_killed", "--nocapture"])
-            .env("CACHEGATE_CLIENT_KILL", &path)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("a child");
+        let mut child = child("log_in_until_killed", &path).stdout(Stdio::piped()).spawn().expect("a child");
         let mut begun = std::io::BufReader::new(child.stdout.take().expect("a pipe"));
         let mut line = String::new();
         while !line.contains("begun") {
