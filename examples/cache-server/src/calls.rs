@@ -8,7 +8,7 @@ use axum::body::{Body, BodyDataStream};
 use axum::extract::{FromRequestParts, OriginalUri, RawPathParams};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, Uri, header};
-use cachegate::{Allowed, Credential, Request, Unavailable, Verdict};
+use cachegate::{Allowed, Credential, NotAdmitted, Request, Unavailable, Verdict};
 use cachegate_http::{
     Answer, Outcome, Protocol, answer, credential_from_headers, denial, malformed, refuse_credential_in_url,
 };
@@ -206,9 +206,13 @@ pub(crate) async fn find(server: &Arc<Server>, permit: &Permit) -> Option<Stored
     let Permit { allowed, workspace, key, .. } = permit;
     for lane in allowed.read_lanes() {
         let place = server.entries.place(*workspace, lane, allowed.lane_generation(), key);
-        match newest(server, place).await {
-            Ok(Some(stored)) if admitted(server, permit, &stored).await => return Some(stored),
-            Ok(_) => {}
+        let found = match newest(server, place).await {
+            Ok(Some(stored)) => admitted(server, permit, &stored).await.map(|yes| yes.then_some(stored)),
+            other => other,
+        };
+        match found {
+            Ok(Some(stored)) => return Some(stored),
+            Ok(None) => {}
             Err(error) => note(&format!("entry {key} in lane {lane} is not served: {error}")),
         }
     }
@@ -272,7 +276,7 @@ async fn try_store(
     // Only an admitted entry occupies its place; over any other, the next generation is written.
     let generation = match newest(server, place.clone()).await {
         Ok(None) => 0,
-        Ok(Some(stored)) if admitted(server, permit, &stored).await => return Ok(Outcome::Exists),
+        Ok(Some(stored)) if admitted(server, permit, &stored).await? => return Ok(Outcome::Exists),
         Ok(Some(stored)) => stored.generation.saturating_add(1),
         Err(error) if error.kind() == io::ErrorKind::InvalidData => place.next_generation()?,
         Err(error) => return Err(error),
@@ -317,14 +321,16 @@ async fn newest(server: &Arc<Server>, place: Place) -> io::Result<Option<Stored>
     tokio::task::spawn_blocking(move || server.entries.newest(&place)).await?
 }
 
-/// Whether the kernel lets this entry be used: right place, whole label, trusted writer, these very bytes.
-async fn admitted(server: &Server, permit: &Permit, stored: &Stored) -> bool {
+/// Whether the kernel lets this entry be used: right place, whole label, trusted writer, these very bytes. An error is
+/// neither: what cannot be judged is not served, and not written over.
+async fn admitted(server: &Server, permit: &Permit, stored: &Stored) -> io::Result<bool> {
     let Permit { allowed, key, .. } = permit;
     match server.gate.admit(Some(&stored.label), key, &stored.digest, allowed).await {
-        Ok(_) => true,
+        Ok(_) => Ok(true),
+        Err(NotAdmitted::Unavailable(reason)) => Err(io::Error::other(reason)),
         Err(error) => {
             note(&format!("entry {key} is not admitted: {error}"));
-            false
+            Ok(false)
         }
     }
 }
