@@ -171,9 +171,9 @@ impl Rights {
                     Scope::Workspace(granted) => workspace == Some(granted),
                 };
                 rights.grants = grants.iter().filter(reaches).cloned().collect();
-                let own_lane = settings.filter(|_| lane.class() == LaneClass::Own);
+                let is_own = lane.class() == LaneClass::Own;
                 for grant in &mut rights.grants {
-                    let left = left_of(grant.source, own_lane.map(|settings| settings.read_only_ci_writes));
+                    let left = left_of(grant.source, settings, is_own);
                     grant.actions = grant.actions.intersection(left);
                 }
                 rights.view = view(lane, *base, false);
@@ -267,15 +267,20 @@ struct Reach {
 const CHANGING: ActionSet =
     ActionSet::of(&[Action::Write, Action::Replace, Action::Delete, Action::Administer, Action::Publish]);
 
-/// What the kind of a machine's credential leaves of its grants. `own_lane` is the workspace's setting where the
-/// credential's lane is an `own` lane.
+/// What the kind of a machine's credential leaves of its grants; `is_own`: its lane is an `own` lane.
 ///
 /// One job's session writes its own lane for as long as the setting says so; a bare CI token, which several jobs
-/// share, never does. A device looks and changes nothing, whatever its record says.
-fn left_of(source: GrantSource, own_lane: Option<ReadOnlyCiWrites>) -> ActionSet {
+/// share, never does. A device looks and changes nothing, whatever its record says. Whoever is to look as anonymous
+/// requests do follows the workspace's level as it is now.
+fn left_of(source: GrantSource, settings: Option<&WorkspaceSettings>, is_own: bool) -> ActionSet {
     const LOOKING: ActionSet = ActionSet::of(&[Action::Resolve, Action::Read]);
     const NO_LANE_WRITES: ActionSet = LOOKING.union(ActionSet::of(&[Action::Administer, Action::Publish]));
+    let own_lane = settings.filter(|_| is_own).map(|settings| settings.read_only_ci_writes);
     match (source, own_lane) {
+        (GrantSource::AnonymousLevel, _) => {
+            let level = settings.map_or(AccessLevel::None, |settings| settings.anonymous);
+            level.actions().intersection(LOOKING)
+        }
         (GrantSource::DeviceToken(_), _) => LOOKING,
         (GrantSource::CiToken(_), Some(_)) | (GrantSource::Session(_), Some(ReadOnlyCiWrites::Refuse)) => {
             NO_LANE_WRITES
@@ -283,8 +288,7 @@ fn left_of(source: GrantSource, own_lane: Option<ReadOnlyCiWrites>) -> ActionSet
         (GrantSource::CiToken(_), None)
         | (GrantSource::Session(_), None | Some(ReadOnlyCiWrites::OwnLane))
         | (
-            GrantSource::AnonymousLevel
-            | GrantSource::Membership
+            GrantSource::Membership
             | GrantSource::Role(_)
             | GrantSource::Listed
             | GrantSource::Group(_)

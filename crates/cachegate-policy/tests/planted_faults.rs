@@ -117,7 +117,7 @@ const FAULTS: &[Fault] = &[
     Fault {
         what: "the setting that refuses read-only CI's writes is ignored",
         file: "src/rights.rs",
-        sound: "settings.filter(|_| lane.class() == LaneClass::Own)",
+        sound: "settings.filter(|_| is_own)",
         faulty: "settings.filter(|_| false)",
         caught_by: "exhaustive::the_reviewed_table_is_what_the_engine_decides",
     },
@@ -204,7 +204,8 @@ impl Copy {
         }
         fs::copy(workspace.join("Cargo.lock"), copy.root.join("Cargo.lock")).expect("a lock file");
         let manifest = fs::read_to_string(workspace.join("Cargo.toml")).expect("a manifest");
-        let members = manifest.lines().find(|line| line.starts_with("members = ")).expect("a list of members");
+        let members =
+            manifest.lines().find(|line| line.starts_with("members = ")).expect("a list of members");
         let manifest = manifest.replacen(members, "members = [\"crates/*\"]", 1);
         fs::write(copy.root.join("Cargo.toml"), manifest).expect("a manifest");
         copy.build();

@@ -71,7 +71,7 @@ pub enum Scope {
 /// What gave a grant, so that a decision can name it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum GrantSource {
-    /// The workspace's `anonymous` level.
+    /// The workspace's `anonymous` level: for who shows nothing, and for jobs that are let in to look as those do.
     AnonymousLevel,
     /// Membership, in a workspace that is open to all members.
     Membership,

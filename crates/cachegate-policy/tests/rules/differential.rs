@@ -79,6 +79,7 @@ fn all_features() -> Vec<String> {
         "source device",
         "source rule",
         "source session",
+        "source anonymous level",
         "resource organization",
         "resource workspace",
         "resource entry",
@@ -189,8 +190,8 @@ fn features(case: &Case) -> Vec<String> {
                     GrantSource::DeviceToken(_) => "source device",
                     GrantSource::Rule(_) => "source rule",
                     GrantSource::Session(_) => "source session",
-                    GrantSource::AnonymousLevel
-                    | GrantSource::Membership
+                    GrantSource::AnonymousLevel => "source anonymous level",
+                    GrantSource::Membership
                     | GrantSource::Role(_)
                     | GrantSource::Listed
                     | GrantSource::Group(_) => panic!("no machine's grant: {grant:?}"),

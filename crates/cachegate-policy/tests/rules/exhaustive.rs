@@ -45,6 +45,7 @@ fn everyone() -> Vec<(String, Principal, Who)> {
         ("session", ci, GrantSource::Session(generate::token(2))),
         ("device", device, GrantSource::DeviceToken(generate::token(3))),
         ("rule", generate::workload(), GrantSource::Rule(RuleId::from_bytes([4; 16]))),
+        ("outsider", generate::workload(), GrantSource::AnonymousLevel),
     ];
     let sets = AccessLevel::ALL.map(|level| (level.to_string(), level.actions())).into_iter().chain([
         ("publish".to_owned(), ActionSet::of(&[Action::Publish])),
@@ -284,6 +285,7 @@ fn is_in_the_table(name: &str) -> bool {
         return false;
     }
     match name.split_once(' ') {
+        Some(("outsider", rest)) => rest.starts_with("everything in pull") || rest == "read-only in main",
         Some(("device", rest)) => rest.contains("in main") && !rest.contains("everything"),
         Some(("ci", rest)) => {
             rest.contains("in main") || rest.contains("read-write in release") || rest.contains("in own")

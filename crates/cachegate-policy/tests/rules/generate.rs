@@ -207,6 +207,7 @@ pub(crate) fn grant(random: &mut Random, now: Timestamp) -> Grant {
         GrantSource::DeviceToken(token(2)),
         GrantSource::Rule(RuleId::from_bytes([3; 16])),
         GrantSource::Session(token(4)),
+        GrantSource::AnonymousLevel,
     ]);
     Grant { source, scope, actions: grant_actions(random), until: end(random, now, 30) }
 }

@@ -138,6 +138,7 @@ fn is_granted(case: &Case, action: Action) -> bool {
                 && grant.actions.contains(action)
                 && !is_write_of_read_only_ci(case, grant, lane, action)
                 && !is_more_than_a_device_does(grant, action)
+                && !is_more_than_anonymous_requests_see(case, grant, action)
         }),
     }
 }
@@ -173,6 +174,13 @@ fn is_write_of_read_only_ci(case: &Case, grant: &Grant, lane: &Lane, action: Act
 
 fn is_more_than_a_device_does(grant: &Grant, action: Action) -> bool {
     matches!(grant.source, GrantSource::DeviceToken(_)) && !holds(AccessLevel::ReadOnly, action)
+}
+
+fn is_more_than_anonymous_requests_see(case: &Case, grant: &Grant, action: Action) -> bool {
+    let looks = workspace(case).is_some()
+        && matches!(action, Action::Resolve | Action::Read)
+        && holds(case.settings.anonymous, action);
+    grant.source == GrantSource::AnonymousLevel && !looks
 }
 
 fn holds(level: AccessLevel, action: Action) -> bool {
