@@ -71,11 +71,12 @@ pub struct TrustDomain {
 }
 
 /// Where the keys come from, as a document writes it.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Keys {
     /// From the discovery document (OpenID Connect Discovery 1.0) below the issuer.
+    #[default]
     Discovery,
     /// From the discovery document at this place: for a template, which has no one issuer.
     DiscoveryAt(String),
@@ -151,8 +152,10 @@ pub enum AudienceMode {
 #[serde(deny_unknown_fields)]
 pub struct AnchorBuilder {
     id: Name,
+    #[serde(alias = "kind")]
     platform: String,
     issuer: Issuer,
+    #[serde(default)]
     keys: Keys,
     audiences: Vec<String>,
     #[serde(default, skip_serializing_if = "is_default")]
@@ -563,6 +566,13 @@ impl AnchorBuilder {
             (Keys::DiscoveryAt(url), Issuer::Template(template)) => {
                 Ok(KeySource::Discovery { url: place(url)?, issuer: template.template.clone() })
             }
+            // Microsoft has one document for all tenants; its `issuer` has this very slot.
+            (Keys::Discovery, Issuer::Template(template)) if template.template == ENTRA => {
+                Ok(KeySource::Discovery {
+                    url: discovered(&ENTRA.replace("{tenantid}", "organizations")),
+                    issuer: ENTRA.to_owned(),
+                })
+            }
             (Keys::Discovery, Issuer::Template(_)) => {
                 Err(wrong("of a template must be said: it has no one issuer to discover them from"))
             }
@@ -714,6 +724,9 @@ impl fmt::Display for Issuer {
         }
     }
 }
+
+/// The issuers of Entra ID's tenants, as its discovery document writes them.
+const ENTRA: &str = "https://login.microsoftonline.com/{tenantid}/v2.0";
 
 /// Microsoft's tenant of accounts that belong to no organization.
 const CONSUMERS: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";

@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cachegate_jwt::{
     CheckedClaims, ClaimValue, Claims, ClaimsCheck, JwsError, KeySet, UnverifiedJws, VerifiedJws,
 };
@@ -232,6 +234,10 @@ impl Anchor {
         now: Timestamp,
     ) -> Result<Verified, Refusal> {
         let (issuer, accepted) = self.accepted_issuer(token)?;
+        if self.platform().profile().bare_header && !has_bare_header(token) {
+            let text = "the header has more than `alg`, `kid` and `typ`";
+            return Err(Refusal::new(Step::Header, "unsupported_header", text));
+        }
         let verified = token.verify(keys, self.algorithms()).map_err(|error| self.key_refusal(&error))?;
         let claims = verified.claims()?;
         let checked = verified.check(&accepted.check, now);
@@ -525,6 +531,15 @@ pub(crate) fn spiffe_id(text: &str) -> Option<(&str, &str)> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
     let segment = |segment: &str| !matches!(segment, "" | "." | "..") && segment.bytes().all(plain);
     (crate::anchor::is_trust_domain(domain) && path.split('/').all(segment)).then_some((domain, path))
+}
+
+/// JWT-SVID, section 2: no other member than these.
+fn has_bare_header(token: &UnverifiedJws<'_>) -> bool {
+    let encoded = token.signing_input().split('.').next().unwrap_or_default();
+    let header = URL_SAFE_NO_PAD.decode(encoded).unwrap_or_default();
+    // That it is one strict object was seen when the token was taken apart.
+    serde_json::from_slice::<BTreeMap<String, serde::de::IgnoredAny>>(&header)
+        .is_ok_and(|header| header.keys().all(|member| matches!(member.as_str(), "alg" | "kid" | "typ")))
 }
 
 fn digest(signing_input: &str) -> [u8; 32] {

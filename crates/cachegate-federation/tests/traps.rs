@@ -620,6 +620,15 @@ fn spiffe_the_trust_domain_chooses_the_bundle() {
 }
 
 #[test]
+fn spiffe_a_header_has_three_members_at_most() {
+    for member in ["x5t", "nonce"] {
+        let refused = verify_here(&base("spiffe-jwt-svid").with_header(member, "x"));
+        assert_eq!(code(refused), "unsupported_header", "{member}");
+        assert_eq!(code(verify_here(&base("github-actions").with_header(member, "x"))), "taken", "{member}");
+    }
+}
+
+#[test]
 fn spiffe_tokens_are_used_again_by_their_vendors() {
     assert_eq!(anchor("spiffe-jwt-svid").build().expect("an anchor").mode(), Mode::Direct);
     assert_eq!(anchor("github-actions").build().expect("an anchor").mode(), Mode::Exchange);

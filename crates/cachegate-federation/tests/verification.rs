@@ -587,6 +587,12 @@ fn a21_a_right_signature_of_the_wrong_tenant() {
         "anchor unknown_issuer"
     );
     assert_eq!(entra(&[ours]).build().expect("an anchor").tenancy(), Tenancy::Shared);
+    let built = entra(&[ours]).keys(Keys::Discovery).build().expect("an anchor");
+    let cachegate_federation::KeySource::Discovery { url, issuer } = built.keys() else {
+        unreachable!("discovered")
+    };
+    assert_eq!(url, "https://login.microsoftonline.com/organizations/v2.0/.well-known/openid-configuration");
+    assert_eq!(issuer, "https://login.microsoftonline.com/{tenantid}/v2.0");
     for tenants in [&[][..], &["9188040d-6c67-4c5b-b112-36a304b66dad"], &["common"], &["a/b"], &["*"], &[""]]
     {
         assert_eq!(entra(tenants).build().expect_err("refused").code(), "anchor_issuer", "{tenants:?}");

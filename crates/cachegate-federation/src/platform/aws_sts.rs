@@ -12,6 +12,7 @@ pub(super) const PROFILE: Profile = Profile {
     types: &["JWT"],
     type_optional: false,
     issued_at_optional: false,
+    bare_header: false,
     max_lifetime: 60 * 60,
     mode: Mode::Exchange,
     token_id: "jti",

@@ -265,6 +265,8 @@ pub(crate) struct Profile {
     /// Whether tokens without `typ` are the platform's.
     pub(crate) type_optional: bool,
     pub(crate) issued_at_optional: bool,
+    /// Whether a header has `alg`, `kid` and `typ` at most.
+    pub(crate) bare_header: bool,
     /// The longest time between `iat` and `exp` in exchange mode, in seconds, unless an anchor says otherwise.
     pub(crate) max_lifetime: u64,
     pub(crate) mode: Mode,

@@ -21,6 +21,7 @@ pub(super) const PROFILE: Profile = Profile {
     types: &["JWT", "JOSE"],
     type_optional: true,
     issued_at_optional: true,
+    bare_header: true,
     max_lifetime: 60 * 60,
     mode: Mode::Direct,
     token_id: "jti",
