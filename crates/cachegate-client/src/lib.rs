@@ -16,4 +16,6 @@ pub use netrc::{
     Finding, LOGIN, Netrc, NetrcChange, NetrcEditError, NetrcError, NetrcFile, NetrcLogin, NetrcParseError,
     Problem, Replace,
 };
+#[cfg(feature = "keyring")]
+pub use store::KeyringTokens;
 pub use store::{BoundToken, FileTokens, TokenStore, TokenStoreError};

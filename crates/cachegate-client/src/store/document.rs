@@ -5,6 +5,7 @@ use std::fs::DirBuilder;
 use std::path::PathBuf;
 
 use cachegate_types::{SecretText, Timestamp};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
@@ -65,6 +66,12 @@ impl Record {
         }
     }
 
+    /// As many bytes as its text can have, or more.
+    fn length(&self) -> usize {
+        let length = |plain: &Plain| 2 * plain.0.expose_secret().len() + 200;
+        length(&self.token) + self.refresh_token.as_ref().map_or(0, length)
+    }
+
     pub(super) fn bind(self, origin: &Origin) -> BoundToken {
         BoundToken {
             origin: origin.clone(),
@@ -96,21 +103,7 @@ impl FileTokens {
         if let Some(mode) = held.mode().filter(|mode| mode & 0o077 != 0) {
             return Err(TokenStoreError::WideMode { path: self.path.display().to_string(), mode });
         }
-        #[derive(Deserialize)]
-        struct Versioned {
-            version: u64,
-        }
-        // What the JSON reader says of a value quotes it: its place is told, its words are not.
-        let malformed = |error: serde_json::Error| TokenStoreError::Malformed {
-            place: self.place(),
-            line: error.line(),
-            column: error.column(),
-        };
-        let Versioned { version } = serde_json::from_slice(&held.text).map_err(malformed)?;
-        if version != VERSION {
-            return Err(TokenStoreError::Version { place: self.place(), found: version });
-        }
-        serde_json::from_slice(&held.text).map_err(malformed)
+        read_versioned(&held.text, || self.place())
     }
 
     fn change<T>(&self, change: impl Fn(&mut Document) -> (bool, T)) -> Result<T, TokenStoreError> {
@@ -132,19 +125,58 @@ impl FileTokens {
 impl Document {
     fn to_text(&self) -> Option<Zeroizing<Vec<u8>>> {
         // Never grown: what is left behind by growing would not be wiped.
-        let length = |plain: &Plain| 2 * plain.0.expose_secret().len() + 200;
-        let size: usize = self
-            .tokens
-            .iter()
-            .map(|(origin, record)| {
-                origin.len() + length(&record.token) + record.refresh_token.as_ref().map_or(0, length)
-            })
-            .sum();
+        let size: usize = self.tokens.iter().map(|(origin, record)| origin.len() + record.length()).sum();
         let mut text = Zeroizing::new(Vec::with_capacity(size + 200));
         serde_json::to_writer_pretty(&mut *text, self).ok()?;
         text.push(b'\n');
         Some(text)
     }
+}
+
+/// Reads what carries its version beside it.
+fn read_versioned<T: DeserializeOwned>(
+    text: &[u8],
+    place: impl Fn() -> String,
+) -> Result<T, TokenStoreError> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        version: u64,
+    }
+    // What the JSON reader says of a value quotes it: its place is told, its words are not.
+    let malformed = |error: serde_json::Error| TokenStoreError::Malformed {
+        place: place(),
+        line: error.line(),
+        column: error.column(),
+    };
+    let Versioned { version } = serde_json::from_slice(text).map_err(malformed)?;
+    if version != VERSION {
+        return Err(TokenStoreError::Version { place: place(), found: version });
+    }
+    serde_json::from_slice(text).map_err(malformed)
+}
+
+/// An entry of a keyring: one token.
+#[cfg(feature = "keyring")]
+#[derive(Serialize, Deserialize)]
+struct Single<R> {
+    version: u64,
+    token: R,
+}
+
+#[cfg(feature = "keyring")]
+pub(super) fn read_entry(text: &[u8], place: impl Fn() -> String) -> Result<Record, TokenStoreError> {
+    read_versioned(text, place).map(|single: Single<Record>| single.token)
+}
+
+#[cfg(feature = "keyring")]
+pub(super) fn write_entry(record: &Record) -> Result<Zeroizing<Vec<u8>>, TokenStoreError> {
+    let mut text = Zeroizing::new(Vec::with_capacity(record.length()));
+    let single = Single { version: VERSION, token: record };
+    serde_json::to_writer(&mut *text, &single).map_err(|_| TokenStoreError::Keyring {
+        action: "keep an entry",
+        detail: "the token cannot be written down".to_owned(),
+    })?;
+    Ok(text)
 }
 
 impl TokenStore for FileTokens {

@@ -1,6 +1,8 @@
 //! Tokens at rest on a person's machine, each bound to the server that it is for.
 
 mod document;
+#[cfg(feature = "keyring")]
+mod keyring;
 
 use std::fmt;
 use std::time::Duration;
@@ -10,6 +12,8 @@ use cachegate_types::{SecretText, Timestamp};
 use crate::{FileError, Origin};
 
 pub use self::document::FileTokens;
+#[cfg(feature = "keyring")]
+pub use self::keyring::KeyringTokens;
 
 /// A token and the one server that it is for. Whoever wants it names the server, and another gets nothing.
 #[derive(Clone)]
@@ -139,13 +143,12 @@ pub enum TokenStoreError {
         /// The version found.
         found: u64,
     },
-    /// The system's keyring refused.
-    #[error("the keyring of the system did not {action}: unlock it, or keep tokens in a file")]
+    /// The system's keyring refused, or there is none.
+    #[error("the system's keyring did not {action} ({detail}): unlock it, or keep tokens in a file")]
     Keyring {
-        /// What was tried, such as `answer`.
+        /// What was tried, such as `read an entry`.
         action: &'static str,
         /// What it said.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        detail: String,
     },
 }
