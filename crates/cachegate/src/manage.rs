@@ -25,8 +25,8 @@ use crate::verdict::{NotAuthenticated, Request, Unavailable, Verdict};
 use crate::{Authentication, Gate, IssueError};
 
 pub use audit::{AuditEnd, AuditFilter};
-pub(crate) use look::SCANNED;
 pub use look::{MemberView, OrganizationView, Page, TokenState, TokenView, WorkspaceView};
+pub(crate) use look::{SCANNED, acts_for};
 pub use once::{Made, Once};
 
 /// In whose name an act is done.
@@ -231,6 +231,7 @@ impl Gate {
     ) -> Result<Revision, ManageError> {
         let inner = &*self.inner;
         let record = inner.manageable(by, token, now).await?;
+        covers(by, &record)?;
         let revoked = Revoked { at: now, reason: reason.clone(), by: by.principal() };
         let revision = inner.held.storage().revoke_token(record.id, &revoked, &by.act(now)).await?;
         // From here on it has no further successor. One that it has dies with it.
@@ -254,6 +255,7 @@ impl Gate {
         now: Timestamp,
     ) -> Result<Revision, ManageError> {
         let record = self.inner.manageable(by, token, now).await?;
+        covers(by, &record)?;
         self.inner.revoke_family(by, &record, reason, now).await
     }
 
@@ -621,9 +623,7 @@ impl Gate {
         let inner = &*self.inner;
         match (by, filter.workspace, filter.organization) {
             // A person's own; what several machines share is its administrators'.
-            (Authority::Of(who), _, _)
-                if filter.owner.as_ref().is_some_and(|owner| look::acts_for(who, owner)) =>
-            {
+            (Authority::Of(who), _, _) if filter.owner.as_ref().is_some_and(|owner| acts_for(who, owner)) => {
                 inner.alive(by, now).await?;
             }
             (_, Some(workspace), _) => {
@@ -781,14 +781,8 @@ impl Inner {
         self.alive(by, now).await?;
         let record = self.held.storage().token(token).await?.ok_or_else(missing)?;
         let Authority::Of(who) = by else { return Ok(record) };
-        if look::acts_for(who, &record.owner) {
-            return match covers(who, &record) {
-                true => Ok(record),
-                false => Err(ManageError::MoreThanHeld {
-                    wanted: limit_of(&record.restrictions),
-                    held: limit_of(who.restrictions()),
-                }),
-            };
+        if acts_for(who, &record.owner) {
+            return Ok(record);
         }
         let place = place_of_token(&record).ok_or_else(missing)?;
         self.may(by, Action::Administer, &place, now).await.map_err(unless_denied("token"))?;
@@ -912,13 +906,19 @@ pub(crate) fn place_of_token(record: &TokenRecord) -> Option<Resource> {
     }
 }
 
-/// Whether a credential of this person carries all that another of their tokens does. Itself it always may end.
-fn covers(who: &Authentication, record: &TokenRecord) -> bool {
-    let bound = |restriction: &&Restriction| !matches!(restriction, Restriction::Actions(_));
-    who.token_id() == Some(record.id)
-        || (limit_of(who.restrictions()).contains_all(limit_of(&record.restrictions))
-            && who.restrictions().iter().filter(bound).all(|one| record.restrictions.contains(one))
-            && who.session.named_workspace.is_none())
+/// A person's own token is ended by one of theirs that carries all that it does, and by itself.
+fn covers(by: &Authority<'_>, record: &TokenRecord) -> Result<(), ManageError> {
+    let Authority::Of(who) = by else { return Ok(()) };
+    if who.principal() != &record.owner || who.token_id() == Some(record.id) {
+        return Ok(());
+    }
+    let (wanted, held) = (limit_of(&record.restrictions), limit_of(who.restrictions()));
+    let is_bound = |restriction: &&Restriction| !matches!(restriction, Restriction::Actions(_));
+    let as_bound = who.restrictions().iter().filter(is_bound).all(|one| record.restrictions.contains(one));
+    if held.contains_all(wanted) && as_bound && who.session.named_workspace.is_none() {
+        return Ok(());
+    }
+    Err(ManageError::MoreThanHeld { wanted, held })
 }
 
 /// What these settings give that the former ones did not; without former ones, all that they give.

@@ -77,7 +77,10 @@ where
         .route("/openapi.json", axum::routing::get(async || answer(StatusCode::OK, JSON, OPENAPI.to_owned())))
         .fallback(async || Problem::NOT_FOUND.into_response())
         .method_not_allowed_fallback(async || Problem::METHOD.into_response());
-    Router::new().nest(PREFIX, router)
+    // Nesting leaves the bare prefix with a slash to the server.
+    Router::new()
+        .nest(PREFIX, router)
+        .route("/api/v1/", axum::routing::any(async || Problem::NOT_FOUND.into_response()))
 }
 
 struct Api {
@@ -111,6 +114,9 @@ type Answered = Result<Answer, Problem>;
 #[derive(Clone, Copy)]
 struct Operation {
     method: MethodFilter,
+    /// The method's name, for the description.
+    #[cfg(test)]
+    verb: &'static str,
     path: &'static str,
     /// The parameters that its query may have.
     query: &'static [&'static str],
@@ -120,14 +126,16 @@ struct Operation {
 }
 
 macro_rules! operations {
-    ($($method:ident $path:literal ($($query:literal)*) $body:ident => $run:path;)*) => {
+    ($($method:ident $path:literal ($($query:literal)*) $body:literal => $run:path;)*) => {
         /// Every operation.
         fn operations() -> impl Iterator<Item = Operation> {
             [$(Operation {
                 method: MethodFilter::$method,
+                #[cfg(test)]
+                verb: stringify!($method),
                 path: $path,
                 query: &[$($query),*],
-                body: stringify!($body).len() == "body".len(),
+                body: $body,
                 run: |call| Box::pin($run(call)),
             }),*].into_iter()
         }
@@ -135,41 +143,41 @@ macro_rules! operations {
 }
 
 operations! {
-    GET "/whoami" () none_ => told::whoami;
-    GET "/tokens" ("organization" "workspace" "kind" "state" "limit" "cursor") none_ => tokens::list;
-    POST "/tokens" () body => tokens::create;
-    GET "/tokens/{token}" () none_ => tokens::inspect;
-    GET "/tokens/{token}/rights" ("workspace") none_ => tokens::rights;
-    POST "/tokens/{token}/rotate" () body => tokens::rotate;
-    POST "/tokens/{token}/revoke" () body => tokens::revoke;
-    GET "/organizations" ("limit" "cursor") none_ => places::organizations;
-    GET "/organizations/{organization}" () none_ => places::organization;
-    POST "/organizations/{organization}/revoke-tokens" () body => tokens::revoke_organization;
-    GET "/organizations/{organization}/workspaces" ("limit" "cursor") none_ => places::workspaces;
-    POST "/organizations/{organization}/workspaces" () body => places::create_workspace;
-    GET "/organizations/{organization}/members" ("limit" "cursor") none_ => people::members;
-    GET "/organizations/{organization}/members/{user}" () none_ => people::member;
-    PUT "/organizations/{organization}/members/{user}" () body => people::set_member;
-    DELETE "/organizations/{organization}/members/{user}" () none_ => people::remove_member;
-    GET "/organizations/{organization}/groups" ("limit" "cursor") none_ => people::groups;
-    POST "/organizations/{organization}/groups" () body => people::create_group;
-    PUT "/organizations/{organization}/groups/{group}" () body => people::set_group;
-    DELETE "/organizations/{organization}/groups/{group}" () none_ => people::remove_group;
+    GET "/whoami" () false => told::whoami;
+    GET "/tokens" ("organization" "workspace" "kind" "state" "limit" "cursor") false => tokens::list;
+    POST "/tokens" () true => tokens::create;
+    GET "/tokens/{token}" () false => tokens::inspect;
+    GET "/tokens/{token}/rights" ("workspace") false => tokens::rights;
+    POST "/tokens/{token}/rotate" () true => tokens::rotate;
+    POST "/tokens/{token}/revoke" () true => tokens::revoke;
+    GET "/organizations" ("limit" "cursor") false => places::organizations;
+    GET "/organizations/{organization}" () false => places::organization;
+    POST "/organizations/{organization}/revoke-tokens" () true => tokens::revoke_organization;
+    GET "/organizations/{organization}/workspaces" ("limit" "cursor") false => places::workspaces;
+    POST "/organizations/{organization}/workspaces" () true => places::create_workspace;
+    GET "/organizations/{organization}/members" ("limit" "cursor") false => people::members;
+    GET "/organizations/{organization}/members/{user}" () false => people::member;
+    PUT "/organizations/{organization}/members/{user}" () true => people::set_member;
+    DELETE "/organizations/{organization}/members/{user}" () false => people::remove_member;
+    GET "/organizations/{organization}/groups" ("limit" "cursor") false => people::groups;
+    POST "/organizations/{organization}/groups" () true => people::create_group;
+    PUT "/organizations/{organization}/groups/{group}" () true => people::set_group;
+    DELETE "/organizations/{organization}/groups/{group}" () false => people::remove_group;
     GET "/organizations/{organization}/audit"
-        ("code" "user" "target" "since" "until" "limit" "cursor") none_ => told::audit;
-    GET "/workspaces/{workspace}" () none_ => places::workspace;
-    PUT "/workspaces/{workspace}/settings" () body => places::set_settings;
-    PUT "/workspaces/{workspace}/listed" () body => places::set_listed;
-    POST "/workspaces/{workspace}/revoke-tokens" () body => tokens::revoke_workspace;
-    GET "/workspaces/{workspace}/access" ("action" "limit" "cursor") none_ => told::access;
-    GET "/locks" ("limit" "cursor") none_ => guards::locks;
-    POST "/locks" () body => guards::lock;
-    DELETE "/locks/{lock}" () none_ => guards::lift_lock;
-    GET "/distrust" ("limit" "cursor") none_ => guards::marks;
-    POST "/distrust" () body => guards::distrust;
-    DELETE "/distrust/{mark}" () none_ => guards::trust_again;
-    POST "/explain" () body => told::explain;
-    GET "/decisions/{decision}" () none_ => told::decision;
+        ("code" "user" "target" "since" "until" "limit" "cursor") false => told::audit;
+    GET "/workspaces/{workspace}" () false => places::workspace;
+    PUT "/workspaces/{workspace}/settings" () true => places::set_settings;
+    PUT "/workspaces/{workspace}/listed" () true => places::set_listed;
+    POST "/workspaces/{workspace}/revoke-tokens" () true => tokens::revoke_workspace;
+    GET "/workspaces/{workspace}/access" ("action" "limit" "cursor") false => told::access;
+    GET "/locks" ("limit" "cursor") false => guards::locks;
+    POST "/locks" () true => guards::lock;
+    DELETE "/locks/{lock}" () false => guards::lift_lock;
+    GET "/distrust" ("limit" "cursor") false => guards::marks;
+    POST "/distrust" () true => guards::distrust;
+    DELETE "/distrust/{mark}" () false => guards::trust_again;
+    POST "/explain" () true => told::explain;
+    GET "/decisions/{decision}" () false => told::decision;
 }
 
 const JSON: &str = "application/json";
@@ -244,4 +252,55 @@ fn answer(status: StatusCode, media_type: &'static str, body: String) -> Respons
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    /// Each operation with the parameters of its query and whether it takes a body.
+    type Described = BTreeMap<(String, String), (Vec<String>, bool)>;
+
+    fn documented() -> Described {
+        let document: Value = serde_json::from_str(OPENAPI).expect("JSON");
+        let mut all = Described::new();
+        for (path, methods) in document["paths"].as_object().expect("paths") {
+            for (method, operation) in methods.as_object().expect("methods") {
+                let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+                let query = parameters.iter().filter(|parameter| parameter["in"] == "query");
+                let query = query.map(|one| one["name"].as_str().expect("a name").to_owned()).collect();
+                let body = operation.get("requestBody").is_some();
+                all.insert((method.to_uppercase(), path.clone()), (query, body));
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn every_route_is_documented_and_every_documented_route_exists() {
+        let mut real = Described::new();
+        for operation in operations() {
+            let query = operation.query.iter().map(|name| (*name).to_owned()).collect();
+            let key = (operation.verb.to_owned(), operation.path.to_owned());
+            assert!(real.insert(key, (query, operation.body)).is_none(), "{} twice", operation.path);
+        }
+        real.insert(("GET".to_owned(), "/openapi.json".to_owned()), (Vec::new(), false));
+        assert_eq!(documented(), real);
+    }
+
+    #[test]
+    fn every_operation_has_an_id_of_its_own() {
+        let document: Value = serde_json::from_str(OPENAPI).expect("JSON");
+        let paths = document["paths"].as_object().expect("paths");
+        let ids: Vec<_> = paths
+            .values()
+            .flat_map(|methods| methods.as_object().expect("methods").values())
+            .map(|operation| operation["operationId"].as_str().expect("an id"))
+            .collect();
+        for (index, id) in ids.iter().enumerate() {
+            assert!(!ids[index + 1..].contains(id), "{id}");
+        }
+    }
 }
