@@ -1,4 +1,6 @@
 //! Facts: what a platform's verified claims say, in one vocabulary, three-valued.
+// A new case must stop the build wherever it matters.
+#![warn(clippy::wildcard_enum_match_arm)]
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -393,6 +395,12 @@ impl Facts {
     /// There is more to a fact than the claims tell.
     pub(crate) fn incomplete(&mut self, fact: Fact) {
         self.states.insert(fact, State::Incomplete);
+    }
+
+    /// Nothing is known of a fact.
+    #[cfg(test)]
+    pub(crate) fn forget(&mut self, fact: Fact) {
+        self.states.remove(&fact);
     }
 
     pub(crate) fn set_trigger(&mut self, trigger: TriggerClass) {

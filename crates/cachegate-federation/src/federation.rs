@@ -1,4 +1,6 @@
 //! One token's way: from text to an anchor, to a signature, to checked claims, to facts.
+// A new case must stop the build wherever it matters.
+#![warn(clippy::wildcard_enum_match_arm)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -1,9 +1,13 @@
 //! Why a federated token is refused: the first failed step, for three readers.
+// A new case must stop the build wherever it matters.
+#![warn(clippy::wildcard_enum_match_arm)]
 
 use std::borrow::Cow;
 use std::fmt;
 
 use cachegate_jwt::{JwsError, Part};
+
+use crate::{KeysError, Verified};
 
 /// The steps of the check, in their order. What fails first is what is told.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -208,6 +212,35 @@ impl Refusal {
     pub(crate) fn with_hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
         self.hint = hint.into();
         self
+    }
+
+    /// No anchor is configured at all.
+    pub fn no_anchors() -> Self {
+        Self::new(Step::Anchor, "unknown_issuer", "no issuer is trusted here")
+            .with_expected("an anchor and a rule in the configuration")
+    }
+
+    /// The issuer was asked and has no such key.
+    pub fn no_key(error: &KeysError) -> Self {
+        Self::new(Step::Key, error.code(), "the token's issuer has no key of the name that it gives")
+            .with_expected(error.to_string())
+    }
+
+    /// The token was exchanged before.
+    pub fn replayed() -> Self {
+        Self::new(
+            Step::Replay,
+            "replayed",
+            "this token was exchanged before, and it is good for one exchange",
+        )
+        .with_hint("request a new identity token for each exchange")
+    }
+
+    /// The anchor's tokens are to be exchanged first.
+    pub fn exchange_only(verified: &Verified) -> Self {
+        Self::new(Step::Grant, "exchange_only", "tokens of this issuer are exchanged for a session first")
+            .with_expected(format!("the anchor `{}` with the mode `direct`", verified.anchor))
+            .with_hint("exchange it at the token endpoint, and present the session")
     }
 
     /// The step that failed first.
