@@ -1,13 +1,13 @@
 #![doc = include_str!("../README.md")]
-// The trust classes and steps that a decision matches are closed: a new case must stop the build.
-#![warn(clippy::wildcard_enum_match_arm)]
 
 mod anchor;
 mod facts;
 mod federation;
 mod keys;
+mod lint;
 mod platform;
 mod refusal;
+mod rule;
 
 pub use anchor::{
     Anchor, AnchorBuilder, AnchorError, AudienceMode, Issuer, IssuerTemplate, KeySource, Keys, Mode, Status,
@@ -16,8 +16,15 @@ pub use anchor::{
 pub use facts::{Fact, FactClass, FactKind, FactValue, Facts, Knowledge, TriggerClass, UnknownFactError};
 pub use federation::{Federation, TokenKey, Verified};
 pub use keys::{AnchorKeys, KeyTimes, KeysError, RefreshError};
+pub use lint::{Finding, Severity, lint, lint_with};
 pub use platform::{FactSpec, Platform, UnsupportedPlatformError};
 pub use refusal::{Refusal, Step};
+pub use rule::{
+    Ask, CheckExplanation, CompileCondition, Condition, ConditionError, Effect, Evaluation, Explanation,
+    GrantPlan, LaneChoice, Matched, NoConditions, PatternError, Pin, ReferenceKind, RuleBuilder, RuleError,
+    RuleExplanation, RuleSet, RuleSetError, RulesDocument, Selection, Test, TrustRule, Truth, UntrustedReads,
+    Warning, When, Within,
+};
 
 /// How the issuers of Azure DevOps begin.
 const AZURE_DEVOPS: &str = "https://vstoken.dev.azure.com/";
