@@ -4,10 +4,12 @@
 mod clock;
 mod faults;
 mod fetch;
+mod issuer;
 mod scene;
 
 pub use clock::ManualClock;
 pub use faults::{Faults, FaultyStorage};
 pub use fetch::{FaultyFetch, FetchFault, FetchFaults};
 pub use futures_executor::block_on;
+pub use issuer::TestIssuer;
 pub use scene::{NOW, Recorder, Scene};

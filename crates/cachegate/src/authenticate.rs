@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicI64;
 
 use arc_swap::ArcSwapOption;
 use cachegate_jwt::{AccessClaims, JwsError, verify_access_token};
-use cachegate_storage::{TokenForm, TokenKind, TokenRecord};
+use cachegate_storage::{MassRevocation, MassScope, TokenForm, TokenKind, TokenRecord};
 use cachegate_token::{Credential, OpaqueKind, OpaqueToken};
 use cachegate_types::{Principal, Timestamp, TokenId, WorkspaceId};
 
@@ -53,6 +53,9 @@ impl Inner {
         // The secret or the signature that was right once still is; whether the token lives is asked again.
         let known = former.as_deref().and_then(|session| {
             let record = session.record.as_ref()?;
+            if session.method == Method::Workload && !self.held.has_workload(record.id) {
+                return None;
+            }
             Some((record.id, session.method, session.named_workspace, Some(Arc::clone(&session.noted))))
         });
         let (id, method, named, noted) = match known {
@@ -107,6 +110,12 @@ impl Inner {
                 let claims = self.verify_jwt(text.expose_secret(), now).await?;
                 Ok((claims.token_id, Method::IssuedJwt, None))
             }
+            #[cfg(feature = "federation")]
+            Credential::ForeignJwt(text) => {
+                let id = self.admit_workload(text.expose_secret(), now).await?;
+                Ok((id, Method::Workload, None))
+            }
+            #[cfg(not(feature = "federation"))]
             Credential::ForeignJwt(_) => Err(NotAuthenticated::UnknownIssuer.into()),
         }
     }
@@ -246,7 +255,11 @@ fn alive(
     globals: &Globals,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, NotAuthenticated> {
-    if record.revoked.is_some() || globals.revocations.iter().any(|revocation| revocation.takes(record)) {
+    // A platform's token is known by two ids, its own and that of its bytes: each revokes it.
+    let takes = |revocation: &MassRevocation| {
+        revocation.takes(record) || revocation.scope == MassScope::Family(record.id)
+    };
+    if record.revoked.is_some() || globals.revocations.iter().any(takes) {
         return Err(NotAuthenticated::Revoked);
     }
     let mut until = record.expires_at;

@@ -23,6 +23,8 @@ pub enum Method {
     OpaqueToken,
     /// The signature of a JWT that this gate issued.
     IssuedJwt,
+    /// The signature of a platform's own JWT, which an anchor vouches for.
+    Workload,
 }
 
 impl Method {
@@ -32,6 +34,7 @@ impl Method {
             Self::NoCredential => "no-credential",
             Self::OpaqueToken => "opaque-token",
             Self::IssuedJwt => "issued-jwt",
+            Self::Workload => "workload",
         }
     }
 }

@@ -84,6 +84,8 @@ pub(crate) struct Inner {
     pub(crate) uses: Uses,
     pub(crate) decisions: Decisions,
     pub(crate) sink: Option<Arc<dyn DecisionSink>>,
+    #[cfg(feature = "federation")]
+    pub(crate) workloads: arc_swap::ArcSwapOption<crate::Workloads>,
     pub(crate) randomness: SystemRandom,
 }
 
@@ -258,6 +260,8 @@ impl GateBuilder {
             uses: Uses::default(),
             decisions: Decisions::new(node),
             sink: self.sink,
+            #[cfg(feature = "federation")]
+            workloads: arc_swap::ArcSwapOption::empty(),
             randomness,
         };
         inner.held.catch_up().await.map_err(|source| BuildError::Store { source })?;

@@ -50,6 +50,9 @@ pub(crate) struct Held {
     store_offset: AtomicI64,
     globals: ArcSwapOption<Globals>,
     tokens: Cache<TokenId, Arc<TokenRecord>>,
+    /// Platforms' own tokens: stored nowhere, so that no change of the store concerns them.
+    #[cfg(feature = "federation")]
+    workloads: Cache<TokenId, Arc<TokenRecord>>,
     users: Cache<UserId, Arc<Vec<MembershipRecord>>>,
     workspaces: Cache<WorkspaceId, Arc<WorkspaceRecord>>,
 }
@@ -75,6 +78,8 @@ impl Held {
             store_offset: AtomicI64::new(i64::MIN),
             globals: ArcSwapOption::empty(),
             tokens: Cache::new(capacity),
+            #[cfg(feature = "federation")]
+            workloads: Cache::new(capacity),
             users: Cache::new(capacity),
             workspaces: Cache::new(capacity),
         }
@@ -275,7 +280,41 @@ impl Held {
         Ok(globals)
     }
 
+    /// How long this node's monotonic clock has been running.
+    #[cfg(feature = "federation")]
+    pub(crate) fn uptime(&self) -> Duration {
+        Duration::from_nanos(self.clock.ticks().as_nanos())
+    }
+
+    #[cfg(feature = "federation")]
+    pub(crate) fn keep_workload(&self, record: Arc<TokenRecord>) {
+        self.workloads.insert(record.id, record);
+    }
+
+    /// Forgets every platform's token: each is looked at anew.
+    #[cfg(feature = "federation")]
+    pub(crate) fn forget_workloads(&self) {
+        let _guard = self.lock();
+        self.workloads.clear();
+        self.generation.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Whether the record of a platform's token is still held.
+    pub(crate) fn has_workload(&self, id: TokenId) -> bool {
+        #[cfg(feature = "federation")]
+        return self.workloads.get(&id).is_some();
+        #[cfg(not(feature = "federation"))]
+        {
+            let _ = id;
+            false
+        }
+    }
+
     pub(crate) async fn token(&self, id: TokenId) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+        #[cfg(feature = "federation")]
+        if let Some(record) = self.workloads.get(&id) {
+            return Ok(Some(record));
+        }
         if let Some(record) = self.tokens.get(&id) {
             return Ok(Some(record));
         }

@@ -12,12 +12,15 @@ use cachegate_types::{
 };
 
 use crate::gate::Inner;
-use crate::manage::{Authority, Made, ManageError, Once, place_of_token};
+use crate::manage::{Authority, Made, ManageError, Once, acts_for, place_of_token};
 use crate::verdict::Unavailable;
 use crate::{Authentication, Gate};
 
 /// The longest life of a device token; it never slides.
 pub const DEVICE_TOKEN_LIFE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+
+/// What whoever looks as anonymous requests do may do at most.
+pub(crate) const LOOKING: ActionSet = ActionSet::of(&[Action::Resolve, Action::Read]);
 
 /// The longest lives of the kinds of token that may otherwise live until they are revoked. A device token's is
 /// [`DEVICE_TOKEN_LIFE`], whatever is said here.
@@ -224,6 +227,8 @@ pub(crate) struct Draft {
     pub(crate) organization: Option<OrganizationId>,
     pub(crate) workspace: Option<WorkspaceId>,
     pub(crate) grants: Vec<(Scope, ActionSet)>,
+    /// Where it also looks as anonymous requests do.
+    pub(crate) as_anonymous: Option<Scope>,
     pub(crate) restrictions: Vec<Restriction>,
     pub(crate) lane: Option<Lane>,
     pub(crate) base: Option<Lane>,
@@ -249,6 +254,7 @@ impl Draft {
             organization: None,
             workspace: None,
             grants: Vec::new(),
+            as_anonymous: None,
             restrictions: Vec::new(),
             lane: None,
             base: None,
@@ -333,7 +339,7 @@ impl Inner {
         self.alive(by, now).await?;
         let mut draft = personal(owner, actions, form == PersonalForm::Jwt);
         let who = match by {
-            Authority::Of(who) if who.session.principal == Principal::User(owner) => who,
+            Authority::Of(who) if acts_for(who, &Principal::User(owner)) => who,
             Authority::Of(_) => return Err(IssueError::NotTheOwner),
             Authority::Operator => {
                 return match self.held.storage().user(owner).await? {
@@ -489,6 +495,9 @@ impl Inner {
             TokenKind::Ci | TokenKind::Personal => GrantSource::CiToken(id),
             TokenKind::Session | TokenKind::Closure | TokenKind::Refresh => GrantSource::Session(id),
         };
+        let grant = |source, scope, actions| Grant { source, scope, actions, until: None };
+        let own = draft.grants.into_iter().map(|(scope, actions)| grant(source(id), scope, actions));
+        let anonymous = draft.as_anonymous.map(|scope| grant(GrantSource::AnonymousLevel, scope, LOOKING));
         let record = TokenRecord {
             id,
             kind: draft.kind,
@@ -497,11 +506,7 @@ impl Inner {
             organization: draft.organization,
             workspace: draft.workspace,
             description,
-            grants: draft
-                .grants
-                .into_iter()
-                .map(|(scope, actions)| Grant { source: source(id), scope, actions, until: None })
-                .collect(),
+            grants: own.chain(anonymous).collect(),
             restrictions: draft.restrictions,
             lane: draft.lane,
             base: draft.base,

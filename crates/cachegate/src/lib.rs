@@ -18,6 +18,8 @@ mod sink;
 mod usage;
 mod vault;
 mod verdict;
+#[cfg(feature = "federation")]
+mod workload;
 
 pub use authenticate::AuthenticateError;
 pub use cachegate_policy::{Candour, Reason};
@@ -41,3 +43,5 @@ pub use session::{LONGEST_SESSION_LIFE, LoggedIn, REFRESH_LIFE, SESSION_LIFE, Se
 pub use sink::{DecisionEvent, DecisionSink, NotRecorded, Overflow, QueueSink};
 pub use vault::{FileVault, KeyVault, MemoryVault, SealedVault, VaultError};
 pub use verdict::{Allowed, Denied, NotAuthenticated, Request, Ticket, Unavailable, Verdict};
+#[cfg(feature = "federation")]
+pub use workload::{ExchangeError, Exchanged, WorkloadToken, Workloads};

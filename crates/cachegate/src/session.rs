@@ -8,7 +8,8 @@ use cachegate_policy::ReadOnlyCiWrites;
 use cachegate_storage::{Preconditions, StoreError, TokenKind, TokenRecord};
 use cachegate_token::{Credential, OpaqueKind};
 use cachegate_types::{
-    Action, ActionSet, Description, Lane, LaneClass, Principal, Restriction, Timestamp, UserId,
+    Action, ActionSet, Description, Grant, GrantSource, Lane, LaneClass, Principal, Restriction, Timestamp,
+    UserId,
 };
 
 use crate::authenticate::AuthenticateError;
@@ -16,7 +17,7 @@ use crate::gate::Inner;
 use crate::issue::Draft;
 use crate::manage::{Authority, ManageError};
 use crate::verdict::NotAuthenticated;
-use crate::{Authentication, Gate, IssueError, Issued};
+use crate::{Authentication, Gate, IssueError, Issued, Method};
 
 /// How long a session lives unless a shorter life is asked for.
 pub const SESSION_LIFE: Duration = Duration::from_secs(15 * 60);
@@ -67,6 +68,10 @@ impl Gate {
         let by = Authority::Of(who);
         inner.alive(&by, now).await?;
         let source = who.session.record.as_deref().ok_or(IssueError::NotExchanged { kind: "missing" })?;
+        if who.method() == Method::Workload {
+            // It is stored nowhere, so that nothing could die with it; the token itself is exchanged instead.
+            return Err(IssueError::NotExchanged { kind: "presented workload" });
+        }
         match source.kind {
             TokenKind::Ci | TokenKind::Personal | TokenKind::Device | TokenKind::Session => {}
             TokenKind::Closure | TokenKind::Refresh => {
@@ -162,10 +167,14 @@ impl Inner {
         if source.ancestors.len() >= TokenRecord::MAX_ANCESTORS {
             return Err(IssueError::Lineage);
         }
+        let is_anonymous = |grant: &&Grant| grant.source == GrantSource::AnonymousLevel;
+        let own = || source.grants.iter().filter(|grant| !is_anonymous(grant));
+        let as_anonymous = || source.grants.iter().filter(is_anonymous);
         let mut draft = Draft {
             organization: source.organization,
             workspace: source.workspace,
-            grants: source.grants.iter().map(|grant| (grant.scope, grant.actions)).collect(),
+            grants: own().map(|grant| (grant.scope, grant.actions)).collect(),
+            as_anonymous: as_anonymous().next().map(|grant| grant.scope),
             restrictions: source.restrictions.clone(),
             lane: source.lane.clone(),
             base: source.base.clone(),

@@ -66,7 +66,7 @@ impl Verdict {
     }
 
     /// The stable name of the answer: `allowed`, or why it is refused.
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
             Self::Allowed(_) => "allowed",
             Self::Denied(denied) => denied.reason.code(),
@@ -243,6 +243,13 @@ pub enum NotAuthenticated {
     /// A JWT of an issuer that is not configured.
     #[error("this token's issuer is not trusted here")]
     UnknownIssuer,
+    /// A platform's token that its anchor or the rules refuse: the first step that failed, for three readers.
+    #[cfg(feature = "federation")]
+    #[error("{refusal}")]
+    Workload {
+        /// Why.
+        refusal: Arc<cachegate_federation::Refusal>,
+    },
     /// Revoked: this token, the mass that it is in, or one that it came from.
     #[error("this token was revoked; ask whoever gave it to you for a new one")]
     Revoked,
@@ -262,11 +269,13 @@ pub enum NotAuthenticated {
 
 impl NotAuthenticated {
     /// The stable name.
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
             Self::Unknown => "unknown_token",
             Self::Malformed { code } | Self::Refused { code } => code,
             Self::UnknownIssuer => "unknown_issuer",
+            #[cfg(feature = "federation")]
+            Self::Workload { refusal } => refusal.code(),
             Self::Revoked => "revoked",
             Self::Expired { .. } => "expired",
             Self::Superseded { .. } => "superseded",
@@ -298,6 +307,12 @@ pub enum Unavailable {
         /// How far is tolerated.
         limit: Duration,
     },
+    /// The keys of a platform's issuer could not be had.
+    #[error("{detail}")]
+    Keys {
+        /// Whose.
+        detail: String,
+    },
     /// The decision could not be recorded, and the operator chose to refuse then.
     #[error("the decision could not be recorded")]
     Unrecorded,
@@ -313,6 +328,7 @@ impl Unavailable {
             Self::Store { .. } => "store_unavailable",
             Self::Corrupt { .. } => "store_corrupt",
             Self::Clock { .. } => "clock_skew",
+            Self::Keys { .. } => "issuer_keys_unavailable",
             Self::Unrecorded => "decision_unrecorded",
             Self::Internal => "internal_fault",
         }

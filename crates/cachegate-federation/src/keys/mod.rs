@@ -112,7 +112,7 @@ impl AnchorKeys {
             KeySource::Discovery { .. } | KeySource::Url(_) => None,
         };
         Ok(Self {
-            source: Source::new(anchor.keys(), anchor.algorithms())?,
+            source: Source::new(anchor)?,
             fetch,
             times: KeyTimes::default(),
             held: ArcSwapOption::new(inline),

@@ -9,7 +9,7 @@ use cachegate_jwt::{Algorithm, KeySet};
 use serde::Deserialize;
 
 use super::RefreshError;
-use crate::KeySource;
+use crate::{Anchor, KeySource, Platform};
 
 /// Where one anchor's keys are, and by what they are judged.
 #[derive(Clone, Debug)]
@@ -57,15 +57,16 @@ impl Document {
 
 impl Source {
     /// `None` for keys that are at hand.
-    pub(super) fn new(source: &KeySource, algorithms: &[Algorithm]) -> Result<Option<Self>, UrlError> {
-        let place = match source {
+    pub(super) fn new(anchor: &Anchor) -> Result<Option<Self>, UrlError> {
+        let place = match anchor.keys() {
             KeySource::Discovery { url, issuer } => {
                 Place::Discovery { document: address(url)?, issuer: issuer.clone() }
             }
             KeySource::Url(url) => Place::Keys(address(url)?),
             KeySource::Inline(_) => return Ok(None),
         };
-        Ok(Some(Self { place, key_hosts: BTreeSet::new(), algorithms: algorithms.to_vec() }))
+        let key_hosts = own_key_hosts(anchor.platform()).iter().map(|host| (*host).to_owned()).collect();
+        Ok(Some(Self { place, key_hosts, algorithms: anchor.algorithms().to_vec() }))
     }
 
     /// Fetches the keys; `known` is where they were before, if that may be relied on.
@@ -123,6 +124,18 @@ impl Source {
 
     fn is_key_host(&self, keys: &Url) -> bool {
         keys.is_https() && keys.port() == 443 && self.key_hosts.contains(keys.host())
+    }
+}
+
+/// Further hosts of the platform itself, where its own discovery documents say that the keys are: those of
+/// `accounts.google.com` at Google's, those of `sts.windows.net` at Microsoft's.
+fn own_key_hosts(platform: Platform) -> &'static [&'static str] {
+    if platform == Platform::GoogleComputeEngine {
+        &["www.googleapis.com"]
+    } else if platform == Platform::EntraId {
+        &["login.microsoftonline.com", "login.windows.net"]
+    } else {
+        &[]
     }
 }
 

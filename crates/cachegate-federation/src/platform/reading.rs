@@ -292,3 +292,37 @@ fn out_of_range(claim: &str, value: &str) -> Refusal {
     )
     .with_expected("a value of the claim's alphabet and length")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_is_of_one_kind_and_a_pull_request_has_a_number() {
+        for (full, reference) in [
+            ("refs/heads/main", Some(Reference::Branch("main"))),
+            ("refs/heads/refs/tags/v1", Some(Reference::Branch("refs/tags/v1"))),
+            ("refs/heads/pull/7/merge", Some(Reference::Branch("pull/7/merge"))),
+            ("refs/tags/v1/2", Some(Reference::Tag("v1/2"))),
+            ("refs/pull/17/merge", Some(Reference::Pull("17"))),
+            ("refs/pull/17/head", Some(Reference::Pull("17"))),
+            ("refs/pull/7", Some(Reference::Pull("7"))),
+            ("refs/merge-requests/5/train", Some(Reference::Pull("5"))),
+            ("refs/heads/", None),
+            ("refs/tags/", None),
+            ("refs/pull//merge", None),
+            ("refs/pull/07/merge", None),
+            ("refs/pull/7/main", None),
+            ("refs/pull/7/merge/x", None),
+            ("refs/pull/-1/merge", None),
+            ("refs/pull/x/merge", None),
+            ("refs/pull/123456789012345678901/merge", None),
+            ("refs/remotes/origin/main", None),
+            ("REFS/heads/main", None),
+            ("main", None),
+            ("", None),
+        ] {
+            assert_eq!(Reference::read(full), reference, "{full}");
+        }
+    }
+}

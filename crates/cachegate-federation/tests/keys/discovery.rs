@@ -1,6 +1,6 @@
 //! Where the keys are: only where the issuer's own document says, and only if it may say so.
 
-use cachegate_federation::{Keys, KeysError, RefreshError};
+use cachegate_federation::{AnchorBuilder, Keys, KeysError, Platform, RefreshError};
 use cachegate_fetch::Response;
 
 use crate::site::{DISCOVERY, ISSUER, KEYS, START, Site, anchor, document, seconds, signer, status};
@@ -73,6 +73,21 @@ fn keys_at_another_host_are_fetched_where_the_host_was_named() {
         site.faults.put(DISCOVERY, document(ISSUER, other));
         assert!(site.ask(site.signer.kid(), START).is_err(), "{other}");
         assert_eq!(site.faults.fetched(), [DISCOVERY]);
+    }
+}
+
+#[test]
+fn google_keeps_its_keys_at_its_other_host() {
+    let (issuer, place) = ("https://accounts.google.com", "https://www.googleapis.com/oauth2/v3/certs");
+    let google = |platform| {
+        AnchorBuilder::new("g".parse().unwrap(), platform, issuer, ["https://cache.example"]).build().unwrap()
+    };
+    for (platform, found) in [(Platform::GoogleComputeEngine, true), (Platform::GitlabCi, false)] {
+        let site = Site::with(&google(platform));
+        site.faults.put(&format!("{issuer}/.well-known/openid-configuration"), document(issuer, place));
+        site.faults.put(place, crate::site::jwks(&[&site.signer]));
+        assert_eq!(site.ask(site.signer.kid(), START).is_ok(), found, "{platform:?}");
+        assert_eq!(site.faults.count(place), usize::from(found));
     }
 }
 
