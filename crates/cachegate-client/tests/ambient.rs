@@ -310,3 +310,11 @@ fn a_platform_that_was_named_is_asked_without_a_search() {
     }
     assert!(!format!("{:?}", surroundings.environment).contains("canary"));
 }
+
+#[test]
+fn the_search_can_go_on_in_another_thread() {
+    fn crosses_threads<T: Send>(_: &T) {}
+    let job = Job::new(&[]);
+    let surroundings = Surroundings { environment: &job.environment, fetch: &job, run: &job };
+    crosses_threads(&ambient_token(AUDIENCE, &surroundings));
+}

@@ -91,7 +91,7 @@ fn further_entries_of_the_host_go_and_what_stands_around_them_stays() {
     let old = "machine cache.example.org login cachegate password cg1_old\n\n# kept\nmachine a login b password c \
                machine cache.example.org\n  login x\n  password y\nmacdef init\nput x\n\nmachine b login c password d\n";
     let new = format!(
-        "{}\n# kept\nmachine a login b password c  \nmacdef init\nput x\n\nmachine b login c password d\n",
+        "{}\n# kept\nmachine a login b password c\nmacdef init\nput x\n\nmachine b login c password d\n",
         line()
     );
     assert_eq!(set(old, Replace::Any), Ok(new));
@@ -257,6 +257,10 @@ proptest! {
             prop_assert_eq!(read(&written, host), read(&old, host));
         }
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
     fn any_bytes_are_parsed_and_any_edit_reads_back(bytes in "(machine |login |password |default |macdef |h |cache.example.org |[\"\\\\#\n\r \t]|[ -~]{0,3}|\n\n){0,24}") {

@@ -284,9 +284,10 @@ impl IdentityToken {
 
 /// A platform is here and gives no token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("this runs on {platform}, but there is no identity token: {problem}")]
+#[error("this runs on {platform}, but there is no identity token")]
 pub struct AmbientError {
     platform: Platform,
+    #[source]
     problem: AmbientProblem,
 }
 
@@ -321,9 +322,10 @@ pub enum AmbientProblem {
         variable: &'static str,
     },
     /// The platform could not be asked.
-    #[error("the platform could not be asked: {source}")]
+    #[error("the platform could not be asked")]
     Fetch {
         /// Why.
+        #[source]
         source: FetchError,
     },
     /// The platform refused.

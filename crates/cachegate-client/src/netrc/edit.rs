@@ -182,8 +182,24 @@ impl Netrc {
             let left = out.get(mark..).unwrap_or_default();
             if removed && left.iter().all(|byte| is_blank(*byte) || *byte == b'\n') {
                 out.truncate(mark);
+            } else if removed {
+                trim_end(out);
             }
             start = end;
         }
     }
+}
+
+/// Takes the blanks away that a removal left at the end of the last line: Python stumbles over a comment behind them.
+fn trim_end(line: &mut Vec<u8>) {
+    let ending: &[u8] = match line.as_slice() {
+        [.., b'\r', b'\n'] => b"\r\n",
+        [.., b'\n'] => b"\n",
+        _ => b"",
+    };
+    line.truncate(line.len() - ending.len());
+    while line.last().is_some_and(|byte| is_blank(*byte)) {
+        line.pop();
+    }
+    line.extend_from_slice(ending);
 }

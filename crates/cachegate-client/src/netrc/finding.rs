@@ -79,6 +79,10 @@ pub enum Problem {
     TrailingComment,
     /// A comment whose `#` has no blank behind it.
     TightComment,
+    /// A comment behind an empty line, or behind a line that ends in a blank.
+    LooseComment,
+    /// A comment among the words of an entry.
+    InnerComment,
     /// A byte outside ASCII in an entry.
     NotAscii,
     /// A control character in an entry.
@@ -122,6 +126,8 @@ impl Problem {
             Self::StrayWord => "stray_word",
             Self::TrailingComment => "trailing_comment",
             Self::TightComment => "tight_comment",
+            Self::LooseComment => "loose_comment",
+            Self::InnerComment => "inner_comment",
             Self::NotAscii => "not_ascii",
             Self::ControlCharacter => "control_character",
             Self::ColonInLogin => "colon_in_login",
@@ -175,6 +181,13 @@ impl Problem {
             Self::TightComment => {
                 "Python refuses the whole file over a comment without a blank behind its `#`".into()
             }
+            Self::LooseComment => {
+                "Python refuses the whole file over a comment behind an empty line or a blank at a line's end"
+                    .into()
+            }
+            Self::InnerComment => {
+                "Python before 3.11 refuses the whole file over a comment inside an entry".into()
+            }
             Self::NotAscii => "curl 8.14 cuts a value at its first character outside ASCII".into(),
             Self::ControlCharacter => "curl 8.14 cuts a value at its first control character".into(),
             Self::ColonInLogin => {
@@ -218,6 +231,8 @@ impl Problem {
             Self::StrayWord => "write it behind its `machine`, or take it away",
             Self::TrailingComment => "move the comment to a line of its own",
             Self::TightComment => "write `# ` and then the comment",
+            Self::LooseComment => "take the empty line or the blank away",
+            Self::InnerComment => "move the comment above the entry",
             Self::ColonInLogin => "take the colon out",
             Self::UnmatchableHost => "write the host name alone",
             Self::UnendedMacro => "put an empty line, without blanks, below the macro",

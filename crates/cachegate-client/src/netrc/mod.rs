@@ -101,6 +101,9 @@ impl Netrc {
         for line in std::mem::take(&mut scanner.tight_comments) {
             parser.find(line, Problem::TightComment);
         }
+        for line in std::mem::take(&mut scanner.loose_comments) {
+            parser.find(line, Problem::LooseComment);
+        }
         parser.judge_entries();
         for (index, line) in text.split_inclusive(|byte| *byte == b'\n').enumerate() {
             if line.len() > LONGEST_LINE {
@@ -302,6 +305,9 @@ impl Parser {
             && self::keyword(bytes).is_none();
         entry.parts.push(word.span.clone());
         entry.parts.push(value.span.clone());
+        if word.after_comment || value.after_comment {
+            self.findings.push(Finding::new(word.line, Problem::InnerComment));
+        }
         let (line, colon) = (value.line, bytes.contains(&b':'));
         let held = match keyword {
             "login" => &mut entry.login,

@@ -36,13 +36,25 @@ pub(super) struct Scanner<'a> {
     line: usize,
     /// Whether nothing but blanks stands before `at` on its line.
     fresh: bool,
+    /// Where the reading of the last word or comment ended: Python takes one blank or newline with a word.
+    taken: usize,
     /// Lines of comments whose `#` has no blank behind it.
     pub(super) tight_comments: Vec<usize>,
+    /// Lines of comments that a newline stands before which no word took.
+    pub(super) loose_comments: Vec<usize>,
 }
 
 impl<'a> Scanner<'a> {
     pub(super) fn new(text: &'a [u8]) -> Self {
-        Self { text, at: 0, line: 1, fresh: true, tight_comments: Vec::new() }
+        Self {
+            text,
+            at: 0,
+            line: 1,
+            fresh: true,
+            taken: 0,
+            tight_comments: Vec::new(),
+            loose_comments: Vec::new(),
+        }
     }
 
     /// The next word; comments on lines of their own are passed over, wherever they stand.
@@ -69,6 +81,7 @@ impl<'a> Scanner<'a> {
                 self.step();
             }
         }
+        self.taken = if quoted { self.at } else { self.at + 1 };
         Ok(Some(Word { span: start..self.at, line, quoted, after_comment }))
     }
 
@@ -97,7 +110,16 @@ impl<'a> Scanner<'a> {
         if self.text.get(self.at + 1).is_some_and(|byte| !byte.is_ascii_whitespace()) {
             self.tight_comments.push(self.line);
         }
+        // Python compares line numbers to see whether a comment goes on: after a newline of its own they differ, and it
+        // takes the comment's words for netrc's.
+        let before = self.text.get(self.taken..self.at).unwrap_or_default();
+        let (line, start) = (self.line, self.at + 1);
         self.skip_line();
+        let words = self.text.get(start..self.at).unwrap_or_default();
+        if before.contains(&b'\n') && !words.trim_ascii().is_empty() {
+            self.loose_comments.push(line);
+        }
+        self.taken = self.at + 1;
     }
 
     /// Goes to the newline that ends this line, or to the end.
@@ -118,6 +140,7 @@ impl<'a> Scanner<'a> {
             let ended = self.peek().is_some();
             if ended && matches!(body, b"" | b"\r") {
                 self.step();
+                self.taken = self.at;
                 return MacroEnd::Empty;
             }
             if ended && body.iter().all(|byte| is_blank(*byte)) {

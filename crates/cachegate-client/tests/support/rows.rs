@@ -18,7 +18,6 @@ pub(crate) const AGREED: &[&str] = &[
     "machine h login l password p\ndefault login d password e\n",
     "# a comment\nmachine h login l password p\n",
     "#\nmachine h login l password p\n",
-    "machine h login l\n# a comment\npassword p\n",
     "macdef init\nlogin wrong\npassword wrong\n\nmachine h login l password p\n",
     "machine a login x password y\nmacdef init\nmachine h login wrong password wrong\n\nmachine h login l password p\n",
     "machine a login x password y\r\nmacdef init\r\nmachine h\r\n\r\nmachine h login l password p\r\n",
