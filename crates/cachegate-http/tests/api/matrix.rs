@@ -18,8 +18,11 @@ const TABLE: &str = include_str!("matrix.txt");
 /// A while after the scene began, so that something can have ended.
 const LATER: u32 = NOW + 5;
 
-/// The classes of credential, each with how the scene comes by one.
-const CLASSES: [(&str, fn(&Scene) -> Option<SecretText>); 18] = [
+/// How a scene comes by a credential of a class.
+type ComeBy = fn(&Scene) -> Option<SecretText>;
+
+/// The classes of credential.
+const CLASSES: [(&str, ComeBy); 18] = [
     ("none", |_| None),
     ("unknown", |_| Some(block_on(Scene::new()).administrator)),
     ("revoked", |scene| {
@@ -234,7 +237,7 @@ struct Class {
 }
 
 impl Class {
-    fn new(come_by: fn(&Scene) -> Option<SecretText>) -> Self {
+    fn new(come_by: ComeBy) -> Self {
         let place = Place::new();
         let token = come_by(&place.scene);
         let api = Client::at(&place.scene, LATER);
