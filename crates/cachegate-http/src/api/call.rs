@@ -193,7 +193,7 @@ mod tests {
             format!(r#"{{"count":"{secret}, expected {secret}"}}"#),
             format!(r#""{secret}""#),
             format!(r#"{{"level":"{secret}"#),
-            format!(r#"{secret}"#),
+            secret.to_owned(),
         ] {
             let error = serde_json::from_str::<Body>(&text).expect_err("no body");
             let told = without_input(&error);
