@@ -1,11 +1,11 @@
 //! Floods of tokens that no key was ever made for.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use cachegate_federation::{AnchorKeys, Federation, Keys};
-use cachegate_jwt::UnverifiedJws;
+use cachegate_jwt::{Algorithm, UnverifiedJws};
 use cachegate_testkit::block_on;
 use cachegate_types::Timestamp;
 
@@ -70,4 +70,48 @@ fn a_key_of_one_anchor_is_no_key_of_another() {
     assert!(one.ask(other.signer.kid(), START + seconds(30)).is_err());
     assert!(other.ask(other.signer.kid(), START + seconds(30)).is_ok());
     let _: Arc<AnchorKeys> = Arc::new(one.keys);
+}
+
+/// Good tokens beside 100,000 unknown keys a minute, twice that and more: their time hardly changes.
+#[test]
+#[ignore = "long: measures for ten seconds, on a machine with nothing else to do"]
+fn good_tokens_are_as_quick_in_a_flood() {
+    let site = Site::held();
+    let token = site.signer.sign_claims("JWT", "{}").unwrap();
+    let round = |flooded: bool| {
+        let over = AtomicBool::new(false);
+        let mut took = Vec::new();
+        std::thread::scope(|scope| {
+            if flooded {
+                scope.spawn(|| {
+                    for number in 0.. {
+                        if over.load(Ordering::SeqCst) {
+                            break;
+                        }
+                        let now = START + seconds(30) + Duration::from_micros(number * 250);
+                        assert!(site.ask(&kid(&format!("flood {number}")), now).is_err());
+                        std::thread::sleep(Duration::from_micros(200));
+                    }
+                });
+            }
+            let until = Instant::now() + seconds(1);
+            while Instant::now() < until {
+                let begun = Instant::now();
+                let jws = UnverifiedJws::parse(token.expose_secret()).unwrap();
+                let keys = site.keys.held_for_kid(jws.unverified_header().kid.as_ref(), START + seconds(31));
+                assert!(jws.verify(&keys.unwrap().unwrap(), &[Algorithm::EdDsa]).is_ok());
+                took.push(begun.elapsed());
+            }
+            over.store(true, Ordering::SeqCst);
+        });
+        took.sort_unstable();
+        took.get(took.len() * 99 / 100).copied().unwrap()
+    };
+    let rounds: Vec<_> = (0..5).map(|_| (round(false), round(true))).collect();
+    let (quiet, flooded) = (
+        rounds.iter().map(|round| round.0).min().unwrap(),
+        rounds.iter().map(|round| round.1).min().unwrap(),
+    );
+    println!("p99 of a good token: {quiet:?} alone, {flooded:?} in a flood");
+    assert!(flooded <= quiet * 2, "{rounds:?}");
 }
