@@ -201,7 +201,11 @@ fn rules_for(case: &Case) -> (RuleSet, Vec<String>) {
     let pinned = IDENTITY
         .iter()
         .filter_map(|fact| platform.fact(*fact))
-        .filter(|spec| spec.class == FactClass::Id && facts.text(spec.fact).is_some())
+        .filter(|spec| {
+            // A subject of several parts may change in another part.
+            let whole = case.claims.get(spec.claim).and_then(Value::as_str);
+            spec.class == FactClass::Id && whole.is_some() && facts.text(spec.fact) == whole
+        })
         .map(|spec| spec.claim.to_owned())
         .collect();
     let document = RulesDocument { selection: Selection::Search, rules };
