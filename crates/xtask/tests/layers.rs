@@ -34,6 +34,7 @@ const KERNEL: &[&str] = &[
     "cachegate-token",
     "cachegate-jwt",
     "cachegate-policy",
+    "cachegate-fetch",
     "cachegate-storage",
     "cachegate-federation",
 ];

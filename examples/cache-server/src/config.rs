@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use cachegate_federation::{AnchorBuilder, RuleBuilder};
 use cachegate_types::{AccessLevel, Description, Lane, Name, TokenId, WorkspacePath};
 use clap::{Args, Parser, Subcommand};
 use serde::Deserialize;
@@ -136,6 +137,10 @@ pub struct Config {
     pub organization: Name,
     /// The name of the workspace that the first start makes.
     pub workspace: Name,
+    /// Who may vouch for CI jobs and machines.
+    pub anchors: Vec<AnchorBuilder>,
+    /// What these then get. Organization and workspace may be named.
+    pub rules: Vec<RuleBuilder>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -146,6 +151,10 @@ struct ConfigFile {
     entry_limit: Option<u64>,
     organization: Option<Name>,
     workspace: Option<Name>,
+    #[serde(default)]
+    anchors: Vec<AnchorBuilder>,
+    #[serde(default)]
+    rules: Vec<RuleBuilder>,
 }
 
 /// Why the configuration cannot be used.
@@ -202,6 +211,8 @@ impl Config {
             entry_limit: file.entry_limit.unwrap_or(Self::ENTRY_LIMIT),
             organization: name(file.organization, "local")?,
             workspace: name(file.workspace, "default")?,
+            anchors: file.anchors,
+            rules: file.rules,
         })
     }
 }

@@ -19,6 +19,7 @@ mod nx;
 mod plain;
 mod server;
 mod turborepo;
+mod workloads;
 
 pub use config::{Command, Config, ConfigError, DistrustCommand, Flags, TokenCommand, WorkspaceCommand};
 pub use first_start::announce;

@@ -23,10 +23,14 @@ use crate::config::Config;
 use crate::entries::Entries;
 use crate::first_start::{ADMINISTRATOR, write_secret};
 use crate::log::note;
+use crate::workloads::{self, WorkloadsError};
 use crate::{bazel, gradle, nx, plain, turborepo};
 
 /// How often the feed of changes is read: a revocation by another process is known after this long.
 const FEED_POLL: Duration = Duration::from_millis(250);
+
+/// How often issuers' keys are looked at for their age.
+const KEYS_POLL: Duration = Duration::from_secs(10);
 
 /// How many workspaces are remembered, by name and by id.
 const NAMES: usize = 1024;
@@ -83,6 +87,9 @@ pub enum ServerError {
     /// The first organization could not be made.
     #[error("the first start failed: {0}; start again to finish it")]
     FirstStart(#[from] IssueError),
+    /// The configuration's anchors and rules cannot be used.
+    #[error("{0}; mend the configuration and start again")]
+    Workloads(#[from] WorkloadsError),
     /// A command was not done.
     #[error("{0}")]
     Manage(#[from] ManageError),
@@ -168,6 +175,7 @@ impl Server {
             let issued = gate.issue(&Authority::Operator, &spec, description, None, now()).await?;
             first_token = Some(issued.token);
         }
+        workloads::let_in(config, &gate, &*storage).await?;
         Ok(Self {
             gate,
             entries,
@@ -204,6 +212,7 @@ impl Server {
             .nest("/{organization}/{workspace}", rooted.clone().merge(plain))
             .merge(rooted)
             .with_state(Arc::clone(self))
+            .merge(cachegate_http::api::router(self.gate.clone(), now))
     }
 
     /// The workspace of this path, if there is one.
@@ -300,6 +309,8 @@ pub async fn serve(
 ) -> Result<(), ServerError> {
     let gate = server.gate.clone();
     let feed = tokio::spawn(async move { gate.follow_feed(|| tokio::time::sleep(FEED_POLL)).await });
+    let gate = server.gate.clone();
+    let keys = tokio::spawn(async move { gate.refresh_keys(|| tokio::time::sleep(KEYS_POLL)).await });
     // Head and body are two writes: held back for one another they would take 40 ms.
     let listener = listener.tap_io(|stream| {
         if let Err(error) = stream.set_nodelay(true) {
@@ -308,5 +319,6 @@ pub async fn serve(
     });
     let served = axum::serve(listener, server.router()).with_graceful_shutdown(stop).await;
     feed.abort();
+    keys.abort();
     served.map_err(ServerError::Serve)
 }

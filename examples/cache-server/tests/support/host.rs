@@ -24,18 +24,25 @@ pub(crate) struct Host {
 
 impl Host {
     pub(crate) fn new() -> Self {
-        Self::with_limit(1024 * 1024)
+        Self::configured(|_| ())
     }
 
     pub(crate) fn with_limit(entry_limit: u64) -> Self {
+        Self::configured(|config| config.entry_limit = entry_limit)
+    }
+
+    pub(crate) fn configured(change: impl FnOnce(&mut Config)) -> Self {
         let data = tempfile::tempdir().expect("a folder");
-        let config = Config {
+        let mut config = Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             data: data.path().to_owned(),
-            entry_limit,
+            entry_limit: 1024 * 1024,
             organization: "acme".parse().expect("a name"),
             workspace: "app".parse().expect("a name"),
+            anchors: Vec::new(),
+            rules: Vec::new(),
         };
+        change(&mut config);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
