@@ -16,8 +16,8 @@ mod version;
 
 pub use grant::{Grant, GrantSource, Restriction, Role, Scope};
 pub use id::{
-    ClosureId, DecisionId, GroupId, IdError, LockId, MarkId, OrganizationId, ReleaseId, RuleId, TokenId, UserId,
-    WorkspaceId,
+    ClosureId, DecisionId, GroupId, IdError, LockId, MarkId, OrganizationId, ReleaseId, RuleId, TokenId,
+    UserId, WorkspaceId,
 };
 pub use lane::{Lane, LaneClass, LaneError, LaneSource};
 pub use level::{AccessLevel, Action, ActionSet, LevelError};
