@@ -24,3 +24,5 @@ pub(crate) const JSONWEBTOKEN_ISSUE: &str = "jsonwebtoken: issue an EdDSA token"
 pub(crate) const JSONWEBTOKEN_LONG: &str = "jsonwebtoken: refuse 16 KiB of one letter";
 pub(crate) const GATEHOUSE_TEN: &str = "gatehouse: the tenth of ten policies decides";
 pub(crate) const GATEHOUSE_ONE: &str = "gatehouse: one policy decides";
+#[cfg(feature = "peers")]
+pub(crate) const CEDAR_TEN: &str = "cedar: the tenth of ten policies decides";

@@ -24,7 +24,32 @@ pub(crate) fn operations(world: &World) -> Vec<Operation<'_>> {
         refuses_long(eddsa),
         decides(GATEHOUSE_TEN, 10),
         decides(GATEHOUSE_ONE, 1),
+        #[cfg(feature = "peers")]
+        cedar_decides(),
     ]
+}
+
+/// The request made before, as ours is.
+#[cfg(feature = "peers")]
+fn cedar_decides() -> Operation<'static> {
+    use cedar_policy::{Authorizer, Context, Decision, Entities, EntityUid, PolicySet, Request};
+
+    let policies: String = (1..=10)
+        .map(|number| {
+            format!(
+                "permit(principal == User::\"{number}\", action == Action::\"read\", resource == Entry::\"7\");\n"
+            )
+        })
+        .collect();
+    let policies: PolicySet = policies.parse().expect("policies");
+    let uid = |text: &str| text.parse::<EntityUid>().expect("an entity");
+    let (user, read, entry) = (uid("User::\"10\""), uid("Action::\"read\""), uid("Entry::\"7\""));
+    let request = Request::new(user, read, entry, Context::empty(), None).expect("a request");
+    let (authorizer, entities) = (Authorizer::new(), Entities::empty());
+    Operation::new(CEDAR_TEN, move || {
+        let response = authorizer.is_authorized(black_box(&request), &policies, &entities);
+        response.decision() == Decision::Allow
+    })
 }
 
 /// The claims of the platform's token.

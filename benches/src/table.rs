@@ -97,7 +97,7 @@ impl Table {
                     "gatehouse, which also traces, with ten policies {}, with one {} × Ed25519 verify",
                     number(times.ratio(GATEHOUSE_TEN, ED25519_VERIFY)),
                     number(times.ratio(GATEHOUSE_ONE, ED25519_VERIFY)),
-                ),
+                ) + &cedar(times),
             },
             Row {
                 operation: "Check a token again after something was revoked elsewhere",
@@ -148,4 +148,15 @@ impl fmt::Display for Table {
 /// To four significant digits below ten, which is more than repeats.
 fn number(value: f64) -> String {
     if value < 0.1 { format!("{value:.4}") } else { format!("{value:.3}") }
+}
+
+/// What the peer that takes minutes to build came to.
+#[cfg(feature = "peers")]
+fn cedar(times: &Times) -> String {
+    format!("; cedar, ten policies, {} × Ed25519 verify", number(times.ratio(CEDAR_TEN, ED25519_VERIFY)))
+}
+
+#[cfg(not(feature = "peers"))]
+fn cedar(_: &Times) -> String {
+    String::new()
 }
