@@ -67,7 +67,7 @@ impl fmt::Debug for Workloads {
 }
 
 /// What is exchanged for a session.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct WorkloadToken<'a> {
     /// The platform's JWT, as it is.
@@ -86,6 +86,16 @@ impl<'a> WorkloadToken<'a> {
     /// This token, for whatever the rules give.
     pub fn new(token: &'a str) -> Self {
         Self { token, anchor: None, ask: Ask::default(), restrictions: Vec::new(), life: None }
+    }
+}
+
+/// Without the token: until it is used it is as good as a key.
+impl fmt::Debug for WorkloadToken<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkloadToken")
+            .field("anchor", &self.anchor)
+            .field("ask", &self.ask)
+            .finish_non_exhaustive()
     }
 }
 

@@ -471,3 +471,18 @@ fn a_gate_without_anchors_trusts_no_issuer() {
         assert_eq!(entry.workspace(), Some(ci.scene.workspace));
     });
 }
+
+#[test]
+fn a_platforms_token_is_in_no_debug_output_and_in_no_refusal() {
+    block_on(async {
+        let ci = Ci::new(Mode::Exchange).await;
+        let token = ci.push("main", "a");
+        let signature = token.rsplit('.').next().expect("three parts");
+        let asked = format!("{:?}", WorkloadToken::new(&token));
+        let done = format!("{:?}", ci.exchange(&token).await.expect("exchanged"));
+        let again = ci.exchange(&token).await.expect_err("replayed");
+        for text in [asked, done, format!("{again:?} {again}")] {
+            assert!(!text.contains(signature), "{text}");
+        }
+    });
+}
