@@ -8,8 +8,8 @@ use std::fmt;
 
 use cachegate::{NotAuthenticated, SealError, Unavailable, Verdict};
 use cachegate_token::CredentialError;
-use cachegate_types::{Action, Principal};
-use http::{HeaderValue, Response, StatusCode, header};
+use cachegate_types::{Action, DecisionId, Principal};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 
 use crate::tables::{Form, Row, Table, table};
 
@@ -58,6 +58,9 @@ pub struct Answer {
     pub status: StatusCode,
     /// Whether to ask for Basic credentials (RFC 7617).
     pub challenge: bool,
+/// Says by which id a refusal can be asked about: `GET /api/v1/decisions/{id}`.
+pub const DECISION: HeaderName = HeaderName::from_static("cachegate-decision");
+
     /// One line of plain text without control characters.
     pub text: String,
     form: Form,
@@ -66,7 +69,17 @@ pub struct Answer {
 impl Answer {
     fn new(table: &Table, status: StatusCode, text: &str) -> Self {
         let challenge = status == StatusCode::UNAUTHORIZED;
-        Self { status, challenge, text: one_line(text), form: table.form }
+        Self { status, challenge, text: one_line(text), decision: None, form: table.form }
+    }
+
+    /// The same, with the id in the text: where a tool shows anything, it shows that.
+    fn decided(mut self, decision: Option<DecisionId>) -> Self {
+        if let Some(decision) = decision {
+            self.text = format!("{} (decision {decision})", self.text);
+        }
+        Self { decision, ..self }
+    /// By which the kernel tells of the refusal later. A refusal that was decided has one, whatever was refused.
+    pub decision: Option<DecisionId>,
     }
 
     /// As a response, its body in the protocol's form.
@@ -91,6 +104,9 @@ impl Answer {
 /// What became of a request that the kernel allowed, where no entry is served.
 #[derive(Debug)]
 #[non_exhaustive]
+        if let Some(Ok(decision)) = self.decision.map(|id| HeaderValue::try_from(id.to_string())) {
+            headers.insert(DECISION, decision);
+        }
 pub enum Outcome {
     /// No entry that may be served is in a lane that the credential reads.
     Miss,
@@ -128,7 +144,11 @@ pub fn denial(protocol: Protocol, action: Action, verdict: &Verdict) -> Option<A
         Verdict::NotAuthenticated(reason) => (&table.bad_credential, not_authenticated_text(reason)),
         Verdict::Unavailable(reason) => (&table.unavailable, unavailable_text(reason)),
     };
-    Some(Answer::new(table, row.status(action), &text))
+    let decision = match verdict {
+        Verdict::Denied(denied) => denied.id(),
+        Verdict::Allowed(_) | Verdict::NotAuthenticated(_) | Verdict::Unavailable(_) => None,
+    };
+    Some(Answer::new(table, row.status(action), &text).decided(decision))
 }
 
 /// The refusal of a credential that could not even be read.

@@ -7,4 +7,4 @@ mod denial;
 mod tables;
 
 pub use credential::{credential_from_headers, refuse_credential_in_url};
-pub use denial::{Answer, Outcome, Protocol, answer, denial, malformed};
+pub use denial::{Answer, DECISION, Outcome, Protocol, answer, denial, malformed};

@@ -8,7 +8,7 @@ use cachegate::{
     Authority, Brand, Credential, DeviceAccess, NotAuthenticated, PersonalForm, Request, SealError,
     Unavailable, Verdict,
 };
-use cachegate_http::{Answer, Outcome, Protocol, answer, denial, malformed};
+use cachegate_http::{Answer, DECISION, Outcome, Protocol, answer, denial, malformed};
 use cachegate_policy::{LockScope, OpenTo, WorkspaceSettings};
 use cachegate_testkit::{NOW, Scene, block_on};
 use cachegate_types::{
@@ -209,10 +209,79 @@ fn a_wrong_checksum_reads_as_an_unknown_token() {
 
 // What a stranger learns.
 
-/// Everything that reaches the wire.
+/// Everything that reaches the wire but for the one thing that differs each time: the decision's own id, of which
+/// the length is left.
 fn on_the_wire(protocol: Protocol, action: Action, verdict: &Verdict) -> String {
-    let response = denial(protocol, action, verdict).expect("a refusal").into_response::<String>();
-    format!("{} {:?} {}", response.status(), response.headers(), response.body())
+    let answer = denial(protocol, action, verdict).expect("a refusal");
+    let decision = answer.decision.map(|id| id.to_string());
+    let response = answer.into_response::<String>();
+    let wire = format!("{} {:?} {}", response.status(), response.headers(), response.body());
+    match decision {
+        Some(decision) => wire.replace(&decision, &"x".repeat(decision.len())),
+        None => wire,
+    }
+}
+
+/// Whatever is refused to whomever, its refusal can be asked about, by an id that says nothing of what was refused.
+#[test]
+fn every_refusal_that_was_decided_carries_its_id_in_a_header_and_in_the_text() {
+    block_on(async {
+        for action in Action::ALL {
+            for (name, said) in happenings(action).await {
+                let denied =
+                    matches!(&said, Said::Verdict(verdict) if matches!(**verdict, Verdict::Denied(_)));
+                for protocol in Protocol::ALL {
+                    let answer = said.answer(*protocol, action);
+                    assert_eq!(answer.decision.is_some(), denied, "{protocol} {action} {name}");
+                    let (decision, text) = (answer.decision.map(|id| id.to_string()), answer.text.clone());
+                    let response = answer.into_response::<String>();
+                    let told = response.headers().get(DECISION).map(|id| id.to_str().expect("text"));
+                    assert_eq!(told, decision.as_deref(), "{protocol} {action} {name}");
+                    if let Some(decision) = decision {
+                        assert!(text.ends_with(&format!(" (decision {decision})")), "{text}");
+                        assert!(response.body().contains(&decision), "{}", response.body());
+                    }
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn the_id_of_a_refusal_opens_its_explanation_to_whoever_was_refused_and_to_administrators() {
+    block_on(async {
+        let scene = Scene::new().await;
+        let reader = scene.ci_token(AccessLevel::ReadOnly, Lane::main()).await;
+        let other = scene.ci_token(AccessLevel::ReadOnly, Lane::main()).await;
+        let verdict = scene.ask(Some(&reader), Action::Write, "1").await;
+        let id = denial(Protocol::Bazel, Action::Write, &verdict).and_then(|answer| answer.decision);
+        let id = id.expect("an id");
+        let asked = async |token: &SecretText| {
+            let who = scene.authenticate(token).await;
+            let refusal = scene.gate.refusal(&Authority::Of(&who), id, NOW.into()).await;
+            refusal.map(|refusal| refusal.reason.map(|reason| reason.code()))
+        };
+        assert_eq!(asked(&reader).await.expect("theirs"), None);
+        assert_eq!(asked(&scene.administrator).await.expect("an administrator"), Some("action_not_granted"));
+        assert!(asked(&other).await.is_err(), "another token's refusal is nobody else's");
+    });
+}
+
+/// Counted ids would tell how many refusals lie between two of a stranger's own: some of them are made where a thing
+/// exists alone.
+#[test]
+fn two_ids_say_nothing_of_what_lies_between_them() {
+    block_on(async {
+        let scene = Scene::new().await;
+        let refused = async || {
+            let verdict = scene.ask(None, Action::Read, "1").await;
+            let decision = denial(Protocol::Plain, Action::Read, &verdict).and_then(|answer| answer.decision);
+            u128::from_be_bytes(decision.expect("an id").to_bytes()) & u128::from(u64::MAX >> 2)
+        };
+        let ids: Vec<_> = [refused().await, refused().await, refused().await, refused().await].into();
+        let steps: Vec<_> = ids.windows(2).map(|pair| pair[1].wrapping_sub(pair[0])).collect();
+        assert!(steps.windows(2).all(|pair| pair[0] != pair[1]), "{ids:?}");
+    });
 }
 
 /// Somebody who asks.

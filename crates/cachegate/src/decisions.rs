@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use cachegate_policy::{Candour, Reason};
 use cachegate_types::{Action, DecisionId, Principal, Resource, Timestamp, TokenId};
+use ring::hmac;
 
 use crate::gate::{Inner, place_of};
 use crate::manage::{Authority, ManageError};
@@ -17,8 +18,8 @@ const REMEMBERED: usize = 1024;
 
 /// The last refusals of this node.
 pub(crate) struct Decisions {
-    /// What tells this node's ids from another's.
-    node: [u8; 4],
+    /// What makes an id of a count: whoever sees ids learns neither how many lie between them nor which node gave them.
+    key: hmac::Key,
     last: Mutex<Last>,
 }
 
@@ -29,17 +30,18 @@ struct Last {
 }
 
 impl Decisions {
-    pub(crate) fn new(node: [u8; 4]) -> Self {
-        Self { node, last: Mutex::new(Last::default()) }
+    pub(crate) fn new(key: &[u8; 32]) -> Self {
+        Self { key: hmac::Key::new(hmac::HMAC_SHA256, key), last: Mutex::new(Last::default()) }
     }
 
     /// Gives the refusal its id, and remembers it.
     pub(crate) fn keep(&self, mut denied: Denied) -> Denied {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.count = last.count.wrapping_add(1);
-        // The count stands where an id has no bits of its own.
-        let ([a, b, c, d], [_, _, e, f, g, h, i, j]) = (self.node, last.count.to_be_bytes());
-        denied.id = Some(DecisionId::new(denied.now, [a, b, c, d, e, f, g, h, i, j]));
+        // As good as random: what a refusal cost inside, and whether others came between, is nobody's to count.
+        let tag = hmac::sign(&self.key, &last.count.to_be_bytes());
+        let randomness = tag.as_ref().first_chunk().copied().unwrap_or_default();
+        denied.id = Some(DecisionId::new(denied.now, randomness));
         if last.kept.len() >= REMEMBERED {
             last.kept.pop_front();
         }

@@ -239,8 +239,8 @@ impl GateBuilder {
         let randomness = SystemRandom::new();
         let mut verifier = [0; 16];
         randomness.fill(&mut verifier).map_err(|_| BuildError::Randomness)?;
-        let mut node = [0; 4];
-        randomness.fill(&mut node).map_err(|_| BuildError::Randomness)?;
+        let mut decisions = [0; 32];
+        randomness.fill(&mut decisions).map_err(|_| BuildError::Randomness)?;
         let inner = Inner {
             held: Held::new(self.storage, self.clock, self.capacity),
             vault: self.vault,
@@ -258,7 +258,7 @@ impl GateBuilder {
             longest_lives: self.longest_lives,
             services: self.services,
             uses: Uses::default(),
-            decisions: Decisions::new(node),
+            decisions: Decisions::new(&decisions),
             sink: self.sink,
             #[cfg(feature = "federation")]
             workloads: arc_swap::ArcSwapOption::empty(),
