@@ -27,11 +27,16 @@ pub enum Protocol {
     Bazel,
     /// Gradle's HTTP build cache.
     Gradle,
+    /// Nix's HTTP binary cache.
+    Nix,
+    /// WebDAV, as sccache speaks it.
+    WebDav,
 }
 
 impl Protocol {
     /// Every protocol.
-    pub const ALL: &'static [Self] = &[Self::Nx, Self::Turborepo, Self::Plain, Self::Bazel, Self::Gradle];
+    pub const ALL: &'static [Self] =
+        &[Self::Nx, Self::Turborepo, Self::Plain, Self::Bazel, Self::Gradle, Self::Nix, Self::WebDav];
 
     /// The stable name.
     pub const fn as_str(self) -> &'static str {
@@ -41,6 +46,8 @@ impl Protocol {
             Self::Plain => "plain",
             Self::Bazel => "bazel",
             Self::Gradle => "gradle",
+            Self::Nix => "nix",
+            Self::WebDav => "webdav",
         }
     }
 }
@@ -51,6 +58,9 @@ impl fmt::Display for Protocol {
     }
 }
 
+/// Says by which id a refusal can be asked about: `GET /api/v1/decisions/{id}`.
+pub const DECISION: HeaderName = HeaderName::from_static("cachegate-decision");
+
 /// An answer without an entry, ready to be sent.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Answer {
@@ -58,11 +68,10 @@ pub struct Answer {
     pub status: StatusCode,
     /// Whether to ask for Basic credentials (RFC 7617).
     pub challenge: bool,
-/// Says by which id a refusal can be asked about: `GET /api/v1/decisions/{id}`.
-pub const DECISION: HeaderName = HeaderName::from_static("cachegate-decision");
-
     /// One line of plain text without control characters.
     pub text: String,
+    /// By which the kernel tells of the refusal later. A refusal that was decided has one, whatever was refused.
+    pub decision: Option<DecisionId>,
     form: Form,
 }
 
@@ -78,8 +87,6 @@ impl Answer {
             self.text = format!("{} (decision {decision})", self.text);
         }
         Self { decision, ..self }
-    /// By which the kernel tells of the refusal later. A refusal that was decided has one, whatever was refused.
-    pub decision: Option<DecisionId>,
     }
 
     /// As a response, its body in the protocol's form.
@@ -97,6 +104,9 @@ impl Answer {
         if self.challenge {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"cachegate\""));
         }
+        if let Some(Ok(decision)) = self.decision.map(|id| HeaderValue::try_from(id.to_string())) {
+            headers.insert(DECISION, decision);
+        }
         response
     }
 }
@@ -104,9 +114,6 @@ impl Answer {
 /// What became of a request that the kernel allowed, where no entry is served.
 #[derive(Debug)]
 #[non_exhaustive]
-        if let Some(Ok(decision)) = self.decision.map(|id| HeaderValue::try_from(id.to_string())) {
-            headers.insert(DECISION, decision);
-        }
 pub enum Outcome {
     /// No entry that may be served is in a lane that the credential reads.
     Miss,
@@ -193,7 +200,11 @@ pub fn answer(protocol: Protocol, action: Action, outcome: &Outcome) -> Answer {
 
 impl Row {
     fn status(&self, action: Action) -> StatusCode {
-        if action.changes_something() { self.change } else { self.look }
+        match action {
+            Action::Resolve => self.resolve,
+            _ if action.changes_something() => self.change,
+            _ => self.read,
+        }
     }
 }
 

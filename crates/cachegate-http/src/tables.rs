@@ -31,9 +31,10 @@ pub(crate) struct Table {
     pub(crate) exists: StatusCode,
 }
 
-/// The status for a request that looks, and for one that changes something.
+/// The status for a request that resolves, for one that reads, and for one that changes something.
 pub(crate) struct Row {
-    pub(crate) look: StatusCode,
+    pub(crate) resolve: StatusCode,
+    pub(crate) read: StatusCode,
     pub(crate) change: StatusCode,
 }
 
@@ -47,11 +48,11 @@ pub(crate) enum Form {
 }
 
 const fn both(status: StatusCode) -> Row {
-    Row { look: status, change: status }
+    row(status, status)
 }
 
 const fn row(look: StatusCode, change: StatusCode) -> Row {
-    Row { look, change }
+    Row { resolve: look, read: look, change }
 }
 
 pub(crate) const fn table(protocol: Protocol) -> &'static Table {
@@ -61,6 +62,8 @@ pub(crate) const fn table(protocol: Protocol) -> &'static Table {
         Protocol::Plain => &PLAIN,
         Protocol::Bazel => &BAZEL,
         Protocol::Gradle => &GRADLE,
+        Protocol::Nix => &NIX,
+        Protocol::WebDav => &WEB_DAV,
     }
 }
 
@@ -117,3 +120,25 @@ const BAZEL: Table = Table { ..PLAIN };
 /// Gradle takes 200 and 404 on GET, and every 2xx and 413 on PUT; anything else turns the cache off for the rest of
 /// the build, which goes on.
 const GRADLE: Table = Table { ..PLAIN };
+
+/// Nix keeps every refusal of a narinfo but 400 and 5xx on disk as "not there", for an hour, and shows no reason for it;
+/// what it may not resolve is therefore not there. It shows the reason of a refused PUT, and of a 403 on a NAR at least
+/// the status. A PUT that is answered with 429 or 5xx is repeated without its body, up to Nix 2.26: no PUT is.
+const NIX: Table = Table {
+    denied: Row {
+        resolve: StatusCode::NOT_FOUND,
+        read: StatusCode::FORBIDDEN,
+        change: StatusCode::FORBIDDEN,
+    },
+    unavailable: row(StatusCode::SERVICE_UNAVAILABLE, StatusCode::FORBIDDEN),
+    ..PLAIN
+};
+
+/// sccache decides at its start, by one probe: where the GET is neither 200 nor 404 it does not start, says why, and
+/// nothing is compiled; where the PUT is refused it only reads. A bad credential stops it; all else leaves the build
+/// running.
+const WEB_DAV: Table = Table {
+    denied: row(StatusCode::NOT_FOUND, StatusCode::FORBIDDEN),
+    unavailable: row(StatusCode::NOT_FOUND, StatusCode::SERVICE_UNAVAILABLE),
+    ..PLAIN
+};
