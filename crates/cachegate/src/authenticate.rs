@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
 use arc_swap::ArcSwapOption;
-use cachegate_jwt::{AccessClaims, JwsError, verify_access_token};
+use cachegate_jwt::{AccessClaims, ClaimsCheck, JwsError, verify_access_token};
 use cachegate_storage::{MassRevocation, MassScope, TokenForm, TokenKind, TokenRecord};
 use cachegate_token::{Credential, OpaqueKind, OpaqueToken};
 use cachegate_types::{Principal, Timestamp, TokenId, WorkspaceId};
@@ -107,7 +107,7 @@ impl Inner {
                 Ok((token.id(), Method::OpaqueToken, Some(*workspace)))
             }
             Credential::IssuedJwt(text) => {
-                let claims = self.verify_jwt(text.expose_secret(), now).await?;
+                let claims = self.verify_jwt(text.expose_secret(), &self.own_tokens, now).await?;
                 Ok((claims.token_id, Method::IssuedJwt, None))
             }
             #[cfg(feature = "federation")]
@@ -136,16 +136,19 @@ impl Inner {
         if self.digester.verify(token, stored) { Ok(()) } else { Err(NotAuthenticated::Unknown.into()) }
     }
 
-    async fn verify_jwt(&self, text: &str, now: Timestamp) -> Result<AccessClaims, AuthenticateError> {
+    /// Shows that a JWT is one of ours, for whom `check` says.
+    pub(crate) async fn verify_jwt(
+        &self,
+        text: &str,
+        check: &ClaimsCheck,
+        now: Timestamp,
+    ) -> Result<AccessClaims, AuthenticateError> {
         let globals = self.held.globals().await?;
-        let claims =
-            verify_access_token(text, &globals.access, &self.own_tokens, now).map_err(
-                |error| match error {
-                    JwsError::Expired { expires_at, .. } => NotAuthenticated::Expired { at: expires_at },
-                    JwsError::KeyRevoked { .. } => NotAuthenticated::Revoked,
-                    error => NotAuthenticated::Refused { code: error.code() },
-                },
-            )?;
+        let claims = verify_access_token(text, &globals.access, check, now).map_err(|error| match error {
+            JwsError::Expired { expires_at, .. } => NotAuthenticated::Expired { at: expires_at },
+            JwsError::KeyRevoked { .. } => NotAuthenticated::Revoked,
+            error => NotAuthenticated::Refused { code: error.code() },
+        })?;
         // The row decides, and it must be there: the claims only name it.
         let record = self.held.token(claims.token_id).await?.ok_or(NotAuthenticated::Unknown)?;
         let is_its_row = matches!(record.form, TokenForm::Jwt { .. })
@@ -219,7 +222,7 @@ impl Inner {
         }
         if let Some(sink) = &self.sink {
             // The refusal itself is told of apart from this; a sink that cannot take it changes nothing here.
-            let _ = sink.record(crate::sink::reuse_alarm(&record, now));
+            let _ = sink.record(crate::sink::alarm("rotated_token_reused", &record, now));
         }
         match self.reuse {
             Reuse::Warn => {}

@@ -44,6 +44,20 @@ impl KeyRing {
     }
 }
 
+/// The `client_id` of every token that is issued: whoever asks is no registered client, but has shown a credential.
+pub(crate) const CLIENT_ID: &str = "cachegate";
+
+/// The `sub` of a token with this owner.
+pub(crate) fn subject_of(owner: &Principal) -> String {
+    match owner {
+        Principal::Anonymous => "anonymous".to_owned(),
+        Principal::User(id) => id.to_string(),
+        Principal::Ci(id) => id.to_string(),
+        Principal::Device(id) => id.to_string(),
+        Principal::Workload { subject, .. } => subject.to_string(),
+    }
+}
+
 /// The public halves of what the store records, ready to verify with.
 pub(crate) fn access_keys(records: &[KeyRecord]) -> AccessKeys {
     let of = |revoked: bool| {
@@ -223,18 +237,11 @@ impl Inner {
         let unavailable = |error: VaultError| Unavailable::Store { detail: error.to_string() };
         let key = self.signing_key(&globals.keys, now).await.map_err(unavailable)?;
         let key = key.ok_or(IssueError::Encoding { code: "no_signing_key" })?;
-        let subject = match &draft.owner {
-            Principal::Anonymous => "anonymous".to_owned(),
-            Principal::User(id) => id.to_string(),
-            Principal::Ci(id) => id.to_string(),
-            Principal::Device(id) => id.to_string(),
-            Principal::Workload { subject, .. } => subject.to_string(),
-        };
         let claims = AccessClaims {
             issuer: self.issuer.as_str().into(),
             audience: draft.audience.clone().unwrap_or_else(|| self.issuer.as_str().into()),
-            subject,
-            client_id: "cachegate".to_owned(),
+            subject: subject_of(&draft.owner),
+            client_id: CLIENT_ID.to_owned(),
             token_id: id,
             issued_at: now,
             expires_at,
@@ -250,7 +257,11 @@ impl Inner {
         };
         let jwt =
             sign_access_token(&key, &claims).map_err(|error| IssueError::Encoding { code: error.code() })?;
-        let text = SecretText::new(format!("{}{}", self.brand.jwt_prefix(), jwt.expose_secret()));
+        let text = match &draft.audience {
+            None => SecretText::new(format!("{}{}", self.brand.jwt_prefix(), jwt.expose_secret())),
+            // A service verifies it with software that knows no prefix, and here it is nobody's.
+            Some(_) => jwt,
+        };
         let key = String::from_utf8_lossy(key.kid().as_bytes()).into();
         Ok((text, TokenForm::Jwt { key }))
     }

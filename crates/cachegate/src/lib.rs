@@ -9,6 +9,7 @@ mod explain;
 mod gate;
 mod guard;
 mod held;
+mod introspect;
 mod issue;
 mod keys;
 mod manage;
@@ -32,6 +33,7 @@ pub use device_login::{
 pub use established::{Authentication, Method};
 pub use explain::{Access, AccessCursor, AccessParty, TokenRights};
 pub use gate::{BuildError, Degraded, Gate, GateBuilder, Reuse};
+pub use introspect::{Asking, Introspection, Shown};
 pub use issue::{DEVICE_TOKEN_LIFE, DeviceAccess, IssueError, Issued, LongestLives, PersonalForm, TokenSpec};
 pub use keys::PUBLISH_BEFORE_USE;
 pub use manage::{

@@ -33,7 +33,8 @@ pub const REFRESH_LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 pub struct SessionSpec {
     /// What cuts it, beside all that cuts the credential.
     pub restrictions: Vec<Restriction>,
-    /// The registered service that it is for; `None`: this gate. A session for a service is none here.
+    /// The registered service that it is for; `None`: this gate. A session for a service is none here, and a plain JWT
+    /// without the brand's prefix, as the service's own software reads it.
     pub audience: Option<Arc<str>>,
     /// How long it is to live; `None`: [`SESSION_LIFE`]. Cut to what is allowed, and to the credential's own end.
     pub life: Option<Duration>,
@@ -239,7 +240,7 @@ impl Inner {
     async fn stolen(&self, record: &TokenRecord, now: Timestamp) -> ManageError {
         if let Some(sink) = &self.sink {
             // The refusal itself is told of apart from this; a sink that cannot take it changes nothing here.
-            let _ = sink.record(crate::sink::reuse_alarm(record, now));
+            let _ = sink.record(crate::sink::alarm("rotated_token_reused", record, now));
         }
         let reason = "a refresh token was used twice".parse().unwrap_or_default();
         match self.revoke_family(&Authority::Operator, record, reason, now).await {

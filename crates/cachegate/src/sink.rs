@@ -20,8 +20,8 @@ pub struct DecisionEvent {
     pub action: Action,
     /// To what.
     pub resource: Resource,
-    /// `allowed`, or the code of the refusal; or `rotated_token_reused`, which is told of beside the refusal of a
-    /// rotated token that was shown after its overlap.
+    /// `allowed`, or the code of the refusal. Two are alarms: `rotated_token_reused`, beside the refusal of a rotated
+    /// token that was shown after its overlap, and `token_leaked`, when one that was found in public is revoked.
     pub code: &'static str,
     /// The id of a denial, by which its author may ask for it.
     pub decision: Option<DecisionId>,
@@ -29,8 +29,8 @@ pub struct DecisionEvent {
     pub degraded: bool,
 }
 
-/// The alarm of a rotated token that is shown after its overlap.
-pub(crate) fn reuse_alarm(record: &TokenRecord, now: Timestamp) -> DecisionEvent {
+/// An alarm about a token.
+pub(crate) fn alarm(code: &'static str, record: &TokenRecord, now: Timestamp) -> DecisionEvent {
     let resource = match (record.workspace, record.organization) {
         (Some(workspace), _) => Resource::Workspace(workspace),
         // A personal token belongs to no place.
@@ -44,7 +44,7 @@ pub(crate) fn reuse_alarm(record: &TokenRecord, now: Timestamp) -> DecisionEvent
         token: Some(record.id),
         action: Action::Resolve,
         resource,
-        code: "rotated_token_reused",
+        code,
         decision: None,
         degraded: false,
     }

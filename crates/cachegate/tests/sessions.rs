@@ -250,7 +250,13 @@ fn a_session_for_a_service_is_none_here() {
         };
         let issued = exchange(&scene, &source, &for_whom("https://deploy.example")).await.expect("a session");
         assert_eq!(issued.record.expires_at, Some(later(15 * 60)), "a quarter of an hour at most");
-        assert_eq!(scene.code(&issued.token, Action::Read).await, "audience_mismatch");
+        assert_eq!(
+            scene.code(&issued.token, Action::Read).await,
+            "unknown_issuer",
+            "a plain JWT is none of ours"
+        );
+        let prefixed = SecretText::new(format!("cg1_{}", issued.token.expose_secret()));
+        assert_eq!(scene.code(&prefixed, Action::Read).await, "audience_mismatch");
         let refused = exchange(&scene, &source, &for_whom("https://elsewhere.example")).await;
         assert!(matches!(refused, Err(IssueError::UnknownService)));
     });
