@@ -322,6 +322,11 @@ impl AnchorBuilder {
         self
     }
 
+    /// Whether it says nothing of the place of its keys, so that they are found by discovery.
+    pub fn discovers_keys(&self) -> bool {
+        self.keys == Keys::Discovery
+    }
+
     /// How many audiences a token may name.
     #[must_use]
     pub fn audience_mode(mut self, mode: AudienceMode) -> Self {

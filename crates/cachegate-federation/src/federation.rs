@@ -18,7 +18,9 @@ use crate::anchor::Accepted;
 use crate::facts::find_claim;
 use crate::platform::Reading;
 use crate::refusal::quoted;
-use crate::{AZURE_DEVOPS, Anchor, AnchorError, Fact, Facts, Issuer, Mode, Platform, Refusal, Status, Step};
+use crate::{
+    AZURE_DEVOPS, Anchor, AnchorError, Fact, Facts, Issuer, Matched, Mode, Platform, Refusal, Status, Step,
+};
 
 /// The closed table of anchors.
 #[derive(Clone, Debug, Default)]
@@ -60,6 +62,22 @@ pub struct Verified {
     pub status: Status,
     /// Claims that the platform was not known to send: worth an operator's look, and of no effect.
     pub unknown_claims: Vec<String>,
+}
+
+impl Verified {
+    /// When a right ends that this token earns at `now`.
+    ///
+    /// A session that it is exchanged for ends by the rule alone: the token bounds when it may be exchanged, and a build
+    /// cannot exchange anew in the middle of its run. Presented itself, a token counts as long as both let it.
+    pub fn right_ends(&self, matched: &Matched, now: Timestamp) -> Timestamp {
+        match self.mode {
+            Mode::Exchange => now.saturating_add(matched.ttl),
+            Mode::Direct => {
+                let by_rule = self.issued_at.map(|issued_at| issued_at.saturating_add(matched.ttl));
+                by_rule.map_or(self.expires_at, |end| end.min(self.expires_at))
+            }
+        }
+    }
 }
 
 /// What a token is known by, within its anchor.

@@ -195,7 +195,7 @@ impl Gate {
         let verified = inner.verify_workload(&workloads, request.token, request.anchor, now).await?;
         let matched = workloads.rules.evaluate(&verified, &request.ask).outcome?;
         // Whoever, whichever anchor and whichever token was revoked gets no session either.
-        let direct = workload_record(&verified, &matched);
+        let direct = workload_record(&verified, &matched, now);
         inner.life(&direct, now).await.map_err(|error| IssueError::from(ManageError::from(error)))?;
         let once = OneUse {
             scope: format!("exchange {}", verified.anchor),
@@ -271,7 +271,7 @@ impl Inner {
         }
         let matched = workloads.rules.evaluate(&verified, &Ask::default()).outcome;
         let matched = matched.map_err(ExchangeError::from)?;
-        let record = workload_record(&verified, &matched);
+        let record = workload_record(&verified, &matched, now);
         let id = record.id;
         self.held.keep_workload(Arc::new(record));
         Ok(id)
@@ -314,13 +314,9 @@ fn id_of(anchor: &Name, token: &TokenKey) -> TokenId {
 }
 
 /// The record of a platform's token: held by the node that saw it, stored nowhere.
-fn workload_record(verified: &Verified, matched: &Matched) -> TokenRecord {
+fn workload_record(verified: &Verified, matched: &Matched, now: Timestamp) -> TokenRecord {
     let scope = scope_of(matched);
     let issued_at = verified.issued_at.unwrap_or(Timestamp::MIN);
-    let ends = match verified.issued_at {
-        Some(issued_at) => verified.expires_at.min(issued_at.saturating_add(matched.ttl)),
-        None => verified.expires_at,
-    };
     let grant = |source, actions| Grant { source, scope, actions, until: None };
     let mut grants = vec![grant(GrantSource::Rule(matched.rule), matched.actions)];
     grants.extend(matched.anonymous_reads.then(|| grant(GrantSource::AnonymousLevel, LOOKING)));
@@ -334,12 +330,13 @@ fn workload_record(verified: &Verified, matched: &Matched) -> TokenRecord {
         description: described(matched),
         grants,
         restrictions: Vec::new(),
+        reads_closures: false,
         lane: Some(matched.lane.clone()),
         base: matched.base.clone(),
         floor: matched.floor,
         run: run_of(verified),
         issued_at,
-        expires_at: Some(ends),
+        expires_at: Some(verified.right_ends(matched, now)),
         created_by: verified.principal.clone(),
         ancestors: Vec::new(),
         // By its digest it can be revoked whether it has an id or not.

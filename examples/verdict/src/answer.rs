@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use serde::Serialize;
 
 use crate::ops;
-use crate::request::{Id, Refusal, Request};
+use crate::request::{Id, Refusal, Request, Trail};
 
 /// The answer to one line, without its line end. Whatever the line is, there is one.
 pub fn answer(line: &[u8]) -> String {
@@ -52,10 +52,12 @@ fn refused(id: &Id, refusal: Refusal) -> String {
         ok: bool,
         code: &'static str,
         detail: String,
+        #[serde(flatten)]
+        trail: Option<Box<Trail>>,
     }
 
-    let Refusal { code, detail } = refusal;
-    to_text(&Refused { id, ok: false, code, detail })
+    let Refusal { code, detail, trail } = refusal;
+    to_text(&Refused { id, ok: false, code, detail, trail })
 }
 
 /// What is written here are structs with text for keys: that does not fail.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use cachegate::NotAdmitted;
+use cachegate_federation::{AnchorError, RuleSetError};
 use cachegate_jwt::{JwsError, KeyError, KeySetError, LabelError, UnsupportedAlgorithmError};
 use cachegate_token::CredentialError;
 use cachegate_types::VersionError;
@@ -164,6 +165,27 @@ impl Serialize for Id {
 pub(crate) struct Refusal {
     pub(crate) code: &'static str,
     pub(crate) detail: String,
+    pub(crate) trail: Option<Box<Trail>>,
+}
+
+/// How far a check of several steps got.
+#[derive(Serialize)]
+pub(crate) struct Trail {
+    /// The step that failed.
+    pub(crate) step: &'static str,
+    /// What was expected there: for the operator.
+    pub(crate) expected: String,
+    /// What the caller can change.
+    pub(crate) hint: String,
+    /// The steps in their order, the last of them the one that failed.
+    pub(crate) steps: Vec<Tried>,
+}
+
+/// One step and what came of it.
+#[derive(Serialize)]
+pub(crate) struct Tried {
+    pub(crate) step: &'static str,
+    pub(crate) ok: bool,
 }
 
 impl Refusal {
@@ -172,7 +194,16 @@ impl Refusal {
         if let Some(end) = (0..=MAX_DETAIL).rev().find(|end| detail.is_char_boundary(*end)) {
             detail.truncate(end);
         }
-        Self { code, detail }
+        // It is one line, whatever a name in the request holds.
+        if detail.contains(char::is_control) {
+            detail = detail.escape_debug().take(MAX_DETAIL).collect();
+        }
+        Self { code, detail, trail: None }
+    }
+
+    pub(crate) fn with_trail(mut self, trail: Trail) -> Self {
+        self.trail = Some(Box::new(trail));
+        self
     }
 
     /// The line is no request.
@@ -208,5 +239,5 @@ macro_rules! refused_by_code {
     )*};
 }
 refused_by_code! {
-    CredentialError JwsError KeyError KeySetError LabelError NotAdmitted UnsupportedAlgorithmError VersionError
+    AnchorError RuleSetError CredentialError JwsError KeyError KeySetError LabelError NotAdmitted UnsupportedAlgorithmError VersionError
 }

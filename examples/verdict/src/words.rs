@@ -174,7 +174,7 @@ impl From<Scope> for cachegate_types::Scope {
 }
 
 /// Some actions: the name of a level, or a list of names.
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(untagged, expecting = "expected an access level or a list of actions")]
 pub(crate) enum Actions {
     Level(AccessLevel),

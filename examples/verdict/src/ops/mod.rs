@@ -2,6 +2,7 @@
 
 mod credential;
 mod decide;
+mod federated;
 mod jwks;
 mod jws;
 mod label;
@@ -14,10 +15,11 @@ use crate::request::{Id, Members};
 /// Carries out one request and writes its line.
 type Op = fn(&Id, Members<'_>) -> String;
 
-const OPS: [(&str, Op); 8] = [
+const OPS: [(&str, Op); 9] = [
     ("admit", |id, members| line(id, members.into().and_then(label::admit))),
     ("credential", |id, members| line(id, members.into().and_then(credential::credential))),
     ("decide", |id, members| line(id, members.into().and_then(decide::decide))),
+    ("federated", |id, members| line(id, members.into().and_then(federated::federated))),
     ("jwks", |id, members| line(id, members.into().and_then(jwks::jwks))),
     ("jws", |id, members| line(id, members.into().and_then(jws::jws))),
     ("seal", |id, members| line(id, members.into().and_then(label::seal))),
