@@ -287,6 +287,22 @@ impl FromCell for ActionSet {
     }
 }
 
+impl ToCell for bool {
+    fn to_cell(&self) -> Value {
+        Value::Integer((*self).into())
+    }
+}
+
+impl FromCell for bool {
+    fn from_cell(value: ValueRef<'_>) -> Result<Self, String> {
+        match integer(value)? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err("its number is neither yes nor no".to_owned()),
+        }
+    }
+}
+
 /// Any sixty-four bits: SQLite's integers are signed, and this is the same bits.
 impl ToCell for Epoch {
     fn to_cell(&self) -> Value {

@@ -88,6 +88,7 @@ pub(crate) const SCHEMA: &[&str] = &[
         description TEXT NOT NULL,
         grants BLOB NOT NULL,
         restrictions BLOB NOT NULL,
+        reads_closures INTEGER NOT NULL,
         lane BLOB,
         base BLOB,
         floor TEXT,

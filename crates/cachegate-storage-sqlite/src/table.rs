@@ -76,8 +76,8 @@ tables! {
     TEAMS = "teams" (id) [organization name];
     TEAM_MEMBERS = "team_members" (team, person) [];
     TOKENS = "tokens" (id) [
-        kind form owner organization workspace description grants restrictions lane base floor run issued_at
-        expires_at created_by ancestors family superseded_by overlap_until revoked last_used
+        kind form owner organization workspace description grants restrictions reads_closures lane base floor run
+        issued_at expires_at created_by ancestors family superseded_by overlap_until revoked last_used
     ];
     LINEAGE = "lineage" (ancestor, token) [];
     MASSES = "masses" (number) [scope issued_until revoked];

@@ -60,6 +60,7 @@ fn token(number: u32) -> TokenRecord {
         description: text("a token"),
         grants: Vec::new(),
         restrictions: Vec::new(),
+        reads_closures: false,
         lane: Some(Lane::main()),
         base: Some(Lane::main()),
         floor: Some(cachegate_types::LaneClass::Main),

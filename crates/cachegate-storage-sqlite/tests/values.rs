@@ -96,6 +96,7 @@ proptest! {
             description: Description::default(),
             grants: Vec::new(),
             restrictions: Vec::new(),
+            reads_closures: false,
             lane: None,
             base: None,
             floor: None,

@@ -184,6 +184,8 @@ pub struct TokenRecord {
     pub grants: Vec<Grant>,
     /// What cuts it.
     pub restrictions: Vec<Restriction>,
+    /// Whether it obtains the right to read the closure of a release that it resolves (`closure = read`).
+    pub reads_closures: bool,
     /// Its one lane, where it has one of its own.
     pub lane: Option<Lane>,
     /// The base branch's lane, where verified facts named it.

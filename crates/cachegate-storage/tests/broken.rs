@@ -68,6 +68,7 @@ faults! {
     TokensOfReturningMember: "forgets that somebody left", found by a_returning_member_keeps_former_tokens_dead;
     GroupOfNonMember: "makes whoever a group lists a member", found by a_group_gives_nothing_to_a_non_member;
     GroupTakenOver: "lets an organization take a group", found by a_group_stays_in_its_organization;
+    ClosureRightFromNobody: "lets every token obtain closures", found by a_token_reads_back;
     PageRepeatsRow: "begins a page with the last row again", found by tokens_page_by_ascending_id;
     PageShort: "filters after it cut the page", found by tokens_are_filtered_by_every_condition;
     TouchGoesBack: "notes whatever use comes last", found by last_use_never_goes_back;
@@ -134,6 +135,7 @@ impl Broken {
             if let Some(used) = notes.used.get(&token.id) {
                 token.last_used = Some(*used);
             }
+            token.reads_closures |= self.is(Fault::ClosureRightFromNobody);
             (!notes.purged.contains(&token.id)).then_some(token)
         })
     }

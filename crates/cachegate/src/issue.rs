@@ -84,6 +84,9 @@ pub enum DeviceAccess {
         workspace: WorkspaceId,
         /// What the resolved version must satisfy.
         requirement: VersionRequirement,
+        /// Whether it also obtains closure tokens (`closure = read`): the right to read what a release that it
+        /// resolved needs. Whoever makes it must be one who may read.
+        reads_closures: bool,
     },
 }
 
@@ -230,6 +233,7 @@ pub(crate) struct Draft {
     /// Where it also looks as anonymous requests do.
     pub(crate) as_anonymous: Option<Scope>,
     pub(crate) restrictions: Vec<Restriction>,
+    pub(crate) reads_closures: bool,
     pub(crate) lane: Option<Lane>,
     pub(crate) base: Option<Lane>,
     pub(crate) floor: Option<LaneClass>,
@@ -256,6 +260,7 @@ impl Draft {
             grants: Vec::new(),
             as_anonymous: None,
             restrictions: Vec::new(),
+            reads_closures: false,
             lane: None,
             base: None,
             floor: None,
@@ -387,7 +392,7 @@ impl Inner {
                 AccessLevel::ReadOnly.actions(),
                 Restriction::Organization(organization),
             ),
-            DeviceAccess::ResolveOnly { workspace, requirement } => {
+            DeviceAccess::ResolveOnly { workspace, requirement, .. } => {
                 let found = self.held.workspace(*workspace).await?;
                 if found.is_none_or(|found| found.organization != organization) {
                     return Err(ManageError::Missing { what: "workspace" }.into());
@@ -400,12 +405,15 @@ impl Inner {
                 )
             }
         };
-        let preconditions = self.ceiling(by, &resource, actions, organization, now).await?;
+        let reads_closures = matches!(access, DeviceAccess::ResolveOnly { reads_closures: true, .. });
+        let wanted = actions.union(closure_right(reads_closures));
+        let preconditions = self.ceiling(by, &resource, wanted, organization, now).await?;
         Ok(Draft {
             organization: Some(organization),
             workspace,
             grants: vec![(scope, actions)],
             restrictions: vec![restriction],
+            reads_closures,
             // Device tokens read `main` and above, and write nothing.
             lane: Some(Lane::main()),
             preconditions,
@@ -508,6 +516,7 @@ impl Inner {
             description,
             grants: own.chain(anonymous).collect(),
             restrictions: draft.restrictions,
+            reads_closures: draft.reads_closures,
             lane: draft.lane,
             base: draft.base,
             floor: draft.floor,
@@ -559,8 +568,9 @@ impl Inner {
                     let place = place_of_token(record).ok_or(ManageError::Missing { what: "token" })?;
                     let organization =
                         record.organization.ok_or(ManageError::Missing { what: "organization" })?;
-                    let wanted =
+                    let granted =
                         record.grants.iter().fold(ActionSet::EMPTY, |all, grant| all.union(grant.actions));
+                    let wanted = granted.union(closure_right(record.reads_closures));
                     self.ceiling(by, &place, wanted, organization, now).await?;
                 }
             }
@@ -571,6 +581,7 @@ impl Inner {
             workspace: record.workspace,
             grants: record.grants.iter().map(|grant| (grant.scope, grant.actions)).collect(),
             restrictions,
+            reads_closures: record.reads_closures,
             lane: record.lane.clone(),
             base: record.base.clone(),
             floor: record.floor,
@@ -638,6 +649,11 @@ impl Gate {
         inner.take_in(revision).await;
         Ok(Made::Now(issued))
     }
+}
+
+/// What a token carries beside its grants, if it obtains closure tokens.
+fn closure_right(reads_closures: bool) -> ActionSet {
+    if reads_closures { ActionSet::of(&[Action::Read]) } else { ActionSet::EMPTY }
 }
 
 /// A token that is bound to some place makes none that is bound to fewer.

@@ -133,6 +133,7 @@ async fn row(scene: &Scene, kind: TokenKind, letter: OpaqueKind, owner: Principa
         description: why(),
         grants: Vec::new(),
         restrictions: Vec::new(),
+        reads_closures: false,
         lane: None,
         base: None,
         floor: None,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cachegate::{
-    Authority, DEVICE_TOKEN_LIFE, DeviceAccess, Gate, IssueError, ManageError, MemoryVault, PersonalForm,
-    TokenSpec,
+    Authority, DEVICE_TOKEN_LIFE, DeviceAccess, Gate, IssueError, Issued, ManageError, MemoryVault,
+    PersonalForm, TokenSpec,
 };
 use cachegate_storage::{MassScope, MemoryStorage, Storage, TokenFilter};
 use cachegate_testkit::{NOW, Scene, block_on};
@@ -34,12 +34,12 @@ fn personal(owner: UserId, actions: &[Action]) -> TokenSpec {
 }
 
 /// Whoever holds `text` tries to make this.
-async fn make(scene: &Scene, text: &SecretText, spec: &TokenSpec) -> Result<(), IssueError> {
+async fn make(scene: &Scene, text: &SecretText, spec: &TokenSpec) -> Result<Issued, IssueError> {
     let who = scene.authenticate(text).await;
-    scene.gate.issue(&Authority::Of(&who), spec, why(), None, NOW.into()).await.map(drop)
+    scene.gate.issue(&Authority::Of(&who), spec, why(), None, NOW.into()).await
 }
 
-fn is_denied(answer: &Result<(), IssueError>) -> bool {
+fn is_denied(answer: &Result<Issued, IssueError>) -> bool {
     matches!(answer, Err(IssueError::Refused(ManageError::Denied { .. })))
 }
 
@@ -74,6 +74,30 @@ fn nobody_issues_more_than_they_hold() {
         }
         let (_, admin) = scene.person(Role::Admin, ActionSet::ALL).await;
         assert!(make(&scene, &admin, &write).await.is_ok());
+        // One that administers and resolves gives nobody the right to read what a release needs.
+        let resolves = ActionSet::of(&[Action::Administer, Action::Resolve]);
+        let (_, resolver) = scene.person(Role::Admin, resolves).await;
+        let resolve_only = |reads_closures| {
+            let requirement = "1.*".parse().expect("a requirement");
+            let access =
+                DeviceAccess::ResolveOnly { workspace: scene.workspace, requirement, reads_closures };
+            TokenSpec::Device { organization: scene.organization, access }
+        };
+        let plain = make(&scene, &resolver, &resolve_only(false)).await.expect("a token");
+        assert!(!plain.record.reads_closures);
+        let closure = make(&scene, &reader, &resolve_only(true)).await.expect("a token");
+        assert!(closure.record.reads_closures);
+        let who = scene.authenticate(&resolver).await;
+        let rotated =
+            scene.gate.rotate(&Authority::Of(&who), closure.record.id, Duration::ZERO, None, NOW.into());
+        for answer in [make(&scene, &resolver, &resolve_only(true)).await, rotated.await] {
+            match answer {
+                Err(IssueError::MoreThanHeld { wanted, held }) => {
+                    assert!(wanted.contains(Action::Read) && !held.contains(Action::Read));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
         // Nothing of another organization.
         let (organization, elsewhere) = scene.elsewhere("other").await;
         assert!(is_denied(&make(&scene, &admin, &ci(elsewhere, AccessLevel::ReadOnly)).await));
@@ -82,6 +106,7 @@ fn nobody_issues_more_than_they_hold() {
         let access = DeviceAccess::ResolveOnly {
             workspace: elsewhere,
             requirement: "*".parse().expect("a requirement"),
+            reads_closures: false,
         };
         let device = TokenSpec::Device { organization: scene.organization, access };
         let answer = make(&scene, &admin, &device).await;

@@ -285,6 +285,7 @@ fn a_resolve_only_device_token_resolves_its_versions_and_does_nothing_else() {
         let access = DeviceAccess::ResolveOnly {
             workspace: scene.workspace,
             requirement: "1.*".parse().expect("a requirement"),
+            reads_closures: false,
         };
         let token = scene.device(access).await.token;
         let who = scene.authenticate(&token).await;

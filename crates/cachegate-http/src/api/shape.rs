@@ -97,6 +97,7 @@ pub(super) fn record(record: &TokenRecord, state: &TokenState) -> Value {
         "workspace": record.workspace,
         "lane": record.lane,
         "restrictions": record.restrictions.iter().map(restriction).collect::<Vec<_>>(),
+        "closure": record.reads_closures.then_some("read"),
         "issued_at": record.issued_at,
         "expires_at": record.expires_at,
         "last_used": record.last_used,

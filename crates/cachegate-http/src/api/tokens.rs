@@ -92,7 +92,19 @@ enum Form {
 #[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
 enum Access {
     Normal {},
-    ResolveOnly { workspace: WorkspaceId, requirement: VersionRequirement },
+    ResolveOnly {
+        workspace: WorkspaceId,
+        requirement: VersionRequirement,
+        /// Whether it also obtains what reads a resolved release's closure.
+        #[serde(default)]
+        closure: Option<Closure>,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Closure {
+    Read,
 }
 
 /// `POST /tokens`.
@@ -115,8 +127,9 @@ pub(super) async fn create(call: Call) -> Answered {
         Create::Device { organization, access, description, expires_in } => {
             let access = match access {
                 Access::Normal {} => DeviceAccess::Normal,
-                Access::ResolveOnly { workspace, requirement } => {
-                    DeviceAccess::ResolveOnly { workspace, requirement }
+                Access::ResolveOnly { workspace, requirement, closure } => {
+                    let reads_closures = matches!(closure, Some(Closure::Read));
+                    DeviceAccess::ResolveOnly { workspace, requirement, reads_closures }
                 }
             };
             (TokenSpec::Device { organization, access }, description, expires_in)

@@ -49,10 +49,9 @@ const CLASSES: [(&str, ComeBy); 18] = [
     ("device", |scene| Some(block_on(scene.device(DeviceAccess::Normal)).token)),
     ("resolve", |scene| {
         let requirement = "*".parse().expect("a requirement");
-        Some(
-            block_on(scene.device(DeviceAccess::ResolveOnly { workspace: scene.workspace, requirement }))
-                .token,
-        )
+        let workspace = scene.workspace;
+        let access = DeviceAccess::ResolveOnly { workspace, requirement, reads_closures: false };
+        Some(block_on(scene.device(access)).token)
     }),
     ("closure", |scene| {
         let parent = block_on(scene.personal(scene.owner, ActionSet::ALL, PersonalForm::Opaque));

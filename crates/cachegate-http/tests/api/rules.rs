@@ -66,9 +66,13 @@ fn each_kind_of_token_is_made_shown_once_inspected_listed_and_revoked() {
     let personal = json!({"kind": "personal", "actions": ["read"], "form": "jwt", "expires_in": 60});
     let access = json!({"type": "resolve-only", "workspace": scene.workspace, "requirement": "1.*"});
     let device = json!({"kind": "device", "organization": scene.organization, "access": access});
+    let mut access = access.clone();
+    access["closure"] = json!("read");
+    let closure = json!({"kind": "device", "organization": scene.organization, "access": access});
     let normal = json!({"kind": "device", "organization": scene.organization, "access": {"type": "normal"}});
-    for body in [&ci, &personal, &device, &normal] {
+    for body in [&ci, &personal, &device, &closure, &normal] {
         let made = api.post(admin, "/tokens", body);
+        assert_eq!(made.body["record"]["closure"], body["access"]["closure"], "{body}");
         let (secret, path) = (token(&made), format!("/tokens/{}", id(&made, "/record/id")));
         assert_eq!(api.get(&secret, "/whoami").status, 200, "{body}");
         let seen = api.get(admin, &path);

@@ -46,6 +46,7 @@ pub(crate) fn record(number: u64) -> TokenRecord {
         description: description("a token"),
         grants: Vec::new(),
         restrictions: Vec::new(),
+        reads_closures: false,
         lane: None,
         base: None,
         floor: None,
