@@ -5,7 +5,11 @@ pub mod api;
 mod credential;
 mod denial;
 mod layer;
+#[cfg(feature = "oauth")]
+pub mod oauth;
 mod tables;
+#[cfg(any(feature = "api", feature = "oauth"))]
+mod urlencoded;
 
 pub use credential::{credential_from_headers, refuse_credential_in_url};
 pub use denial::{Answer, DECISION, Outcome, Protocol, answer, denial, malformed};

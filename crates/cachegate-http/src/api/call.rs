@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::Api;
 use super::problem::Problem;
+use crate::urlencoded::decoded;
 
 /// The most that one page of a list holds.
 const LONGEST_PAGE: usize = 100;
@@ -128,26 +129,6 @@ impl Query {
     }
 }
 
-/// `application/x-www-form-urlencoded`, as the URL standard has it; `None` for a broken escape or for what is no UTF-8.
-fn decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, tail)) = rest.split_first() {
-        rest = tail;
-        match byte {
-            b'+' => bytes.push(b' '),
-            b'%' => {
-                let (digits, tail) = rest.split_at_checked(2)?;
-                rest = tail;
-                let digits = std::str::from_utf8(digits).ok().filter(|digits| !digits.starts_with('+'))?;
-                bytes.push(u8::from_str_radix(digits, 16).ok()?);
-            }
-            byte => bytes.push(byte),
-        }
-    }
-    String::from_utf8(bytes).ok()
-}
-
 /// The reader's message without what it read: that may be a token in the wrong place.
 fn without_input(error: &serde_json::Error) -> String {
     let text = error.to_string();
@@ -165,14 +146,6 @@ fn without_input(error: &serde_json::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_query_is_read_as_forms_are_written() {
-        assert_eq!(decoded("a+b%2F%c3%a9").as_deref(), Some("a b/é"));
-        for broken in ["%", "%4", "%zz", "%+1", "%ff"] {
-            assert_eq!(decoded(broken), None, "{broken}");
-        }
-    }
 
     #[test]
     fn an_error_repeats_nothing_of_what_was_read() {

@@ -1,0 +1,1 @@
+//! The OAuth endpoints, in process.
