@@ -12,7 +12,7 @@ use cachegate::{Allowed, Credential, NotAdmitted, Request, Unavailable, Verdict}
 use cachegate_http::{
     Answer, Outcome, Protocol, answer, credential_from_headers, denial, malformed, refuse_credential_in_url,
 };
-use cachegate_types::{Action, EntryKey, Resource, WorkspaceId};
+use cachegate_types::{Action, EntryKey, Resource, Restriction, WorkspaceId};
 use futures_util::StreamExt;
 use ring::digest::{Context, SHA256};
 use tokio_util::io::ReaderStream;
@@ -52,6 +52,11 @@ impl Call {
     /// What the path holds in this place.
     pub(crate) fn part(&self, name: &str) -> &str {
         self.path.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
+    }
+
+    /// A header, where it is text.
+    pub(crate) fn header(&self, name: HeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
     }
 
     /// The workspace that is meant: the path's; without one, the token's; without either, the server's own.
@@ -96,6 +101,8 @@ pub(crate) struct Terms<'a> {
     pub(crate) headers: &'a [&'static str],
     /// The SHA-256 that the body must have, in hexadecimal.
     pub(crate) sha256: Option<&'a str>,
+    /// Why nothing is stored under this key, whoever asks.
+    pub(crate) refused: Option<&'static str>,
 }
 
 /// May the request's credential do this there?
@@ -113,11 +120,12 @@ pub(crate) async fn allow(
         note(&format!("{} {action} by a credential that cannot be read", error.code()));
         malformed(protocol, action, &error).into_response()
     })?;
-    let verdict = match call.workspace(server, credential.as_ref()).await {
-        Ok(workspace) => {
-            let resource = there(workspace);
-            server.gate.check(credential.as_ref(), &Request::new(action, &resource), now()).await
-        }
+    let resource = match call.workspace(server, credential.as_ref()).await {
+        Ok(workspace) => with_evidence(server, credential.as_ref(), there(workspace)).await,
+        Err(unavailable) => Err(unavailable),
+    };
+    let verdict = match resource {
+        Ok(resource) => server.gate.check(credential.as_ref(), &Request::new(action, &resource), now()).await,
         Err(unavailable) => {
             note(&format!("{} {action}: {unavailable}", unavailable.code()));
             Verdict::Unavailable(unavailable)
@@ -127,6 +135,41 @@ pub(crate) async fn allow(
         (None, Verdict::Allowed(allowed)) => Ok(allowed),
         (denial, _) => Err(denial.unwrap_or_else(|| failed(protocol, action)).into_response()),
     }
+}
+
+/// The resource, with the closures that the records have it in where the credential reads by one of them: all others
+/// are answered the same without.
+async fn with_evidence(
+    server: &Server,
+    credential: Option<&Credential<'_>>,
+    mut resource: Resource,
+) -> Result<Resource, Unavailable> {
+    if let Resource::Entry { workspace, key, closures } = &mut resource
+        // Where it is not believed, the check that follows meets the same, and there it is rendered.
+        && let Ok(who) = server.gate.authenticate(credential, now()).await
+        && who.restrictions().iter().any(|one| matches!(one, Restriction::Closure { .. }))
+    {
+        *closures = server.storage().closures_of(*workspace, key).await?;
+    }
+    Ok(resource)
+}
+
+/// Whether the request's credential is good, and for this workspace's releases or one of its closures alone. It may
+/// not be told of the workspace itself, but that there is a cache for it here.
+pub(crate) async fn is_bound_to_releases(server: &Server, call: &Call) -> bool {
+    let brand = server.gate.brand();
+    let Ok(credential) = credential_from_headers(&call.headers, brand) else { return false };
+    let Ok(workspace) = call.workspace(server, credential.as_ref()).await else { return false };
+    let Ok(who) = server.gate.authenticate(credential.as_ref(), now()).await else { return false };
+    who.restrictions().iter().any(|one| match one {
+        Restriction::Releases { workspace: bound, .. } | Restriction::Closure { workspace: bound, .. } => {
+            *bound == workspace
+        }
+        Restriction::Actions(_)
+        | Restriction::Organization(_)
+        | Restriction::Workspaces(_)
+        | Restriction::Until(_) => false,
+    })
 }
 
 /// May the request's credential do this to the entry that this protocol calls `key`?
@@ -220,7 +263,7 @@ pub(crate) async fn find(server: &Arc<Server>, permit: &Permit) -> Option<Stored
 }
 
 /// The entry as a response, its body streamed.
-fn serve(stored: Stored) -> Response<Body> {
+pub(crate) fn serve(stored: Stored) -> Response<Body> {
     let file = tokio::fs::File::from_std(stored.file);
     let body = tokio::io::AsyncReadExt::take(file, stored.length);
     let mut response = Response::new(Body::from_stream(ReaderStream::with_capacity(body, 64 * 1024)));
@@ -261,6 +304,9 @@ async fn try_store(
     let Some(ticket) = allowed.ticket(key.clone()) else {
         return Err(io::Error::other("what was allowed writes no lane"));
     };
+    if let Some(why) = terms.refused {
+        return Ok(Outcome::Unusable { why });
+    }
     let limit = server.entry_limit;
     let announced: Option<u64> =
         call.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());

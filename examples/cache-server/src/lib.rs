@@ -6,7 +6,8 @@
 //!
 //! The kernel decides; what is here moves bytes: `entries` keeps them in a folder, `calls` asks the kernel and moves
 //! them, and over it each protocol has a thin face of its own: `nx`, `turborepo`, `plain` for ccache, `bazel`,
-//! `gradle`. `server` composes the gate, `config` reads flags and file, `first_start` prints what to paste.
+//! `gradle`, `nix`, `webdav` for sccache. `server` composes the gate, `config` reads flags and file, `first_start`
+//! prints what to paste.
 
 mod bazel;
 mod calls;
@@ -15,10 +16,12 @@ mod entries;
 mod first_start;
 mod gradle;
 mod log;
+mod nix;
 mod nx;
 mod plain;
 mod server;
 mod turborepo;
+mod webdav;
 mod workloads;
 
 pub use config::{Command, Config, ConfigError, DistrustCommand, Flags, TokenCommand, WorkspaceCommand};

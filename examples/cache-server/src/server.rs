@@ -24,7 +24,7 @@ use crate::entries::Entries;
 use crate::first_start::{ADMINISTRATOR, write_secret};
 use crate::log::note;
 use crate::workloads::{self, WorkloadsError};
-use crate::{bazel, gradle, nx, plain, turborepo};
+use crate::{bazel, gradle, nix, nx, plain, turborepo, webdav};
 
 /// How often the feed of changes is read: a revocation by another process is known after this long.
 const FEED_POLL: Duration = Duration::from_millis(250);
@@ -207,7 +207,11 @@ impl Server {
     /// workspace below the root as well.
     pub fn router(self: &Arc<Self>) -> Router {
         let rooted = nx::routes().merge(turborepo::routes());
-        let plain = plain::routes().merge(bazel::routes()).merge(gradle::routes());
+        let plain = plain::routes()
+            .merge(bazel::routes())
+            .merge(gradle::routes())
+            .merge(nix::routes())
+            .merge(webdav::routes());
         Router::new()
             .nest("/{organization}/{workspace}", rooted.clone().merge(plain))
             .merge(rooted)
