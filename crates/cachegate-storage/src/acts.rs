@@ -9,7 +9,7 @@ use cachegate_types::{
 };
 
 use crate::{
-    Act, AuditEntry, GroupRecord, KeyRecord, LockRecord, MarkRecord, MassRevocation, MassScope,
+    AccountRecord, Act, AuditEntry, GroupRecord, KeyRecord, LockRecord, MarkRecord, MassRevocation, MassScope,
     OrganizationRecord, ReleaseRecord, Revoked, TokenRecord, UserRecord, WorkspaceRecord,
 };
 
@@ -63,6 +63,14 @@ pub fn set_settings(id: WorkspaceId, act: &Act) -> AuditEntry {
 /// Of [`crate::Workspaces::set_listed`].
 pub fn set_listed(id: WorkspaceId, count: usize, act: &Act) -> AuditEntry {
     entry(act, LIST_CHANGED, id, format!("{count} listed"))
+}
+
+/// What [`crate::Accounts::link_account`] leaves: beside [`CODES`], since not every store keeps accounts.
+pub const ACCOUNT_LINKED: &str = "account_linked";
+
+/// Of [`crate::Accounts::link_account`].
+pub fn link_account(record: &AccountRecord, act: &Act) -> AuditEntry {
+    entry(act, ACCOUNT_LINKED, record.user, format!("{} at {}", record.subject, record.issuer))
 }
 
 /// Of [`crate::Members::create_user`].

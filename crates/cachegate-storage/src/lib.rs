@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod accounts;
 pub mod acts;
 mod audit;
 pub mod codec;
@@ -11,6 +12,7 @@ mod record;
 pub mod rules;
 mod traits;
 
+pub use accounts::{AccountRecord, Accounts};
 pub use audit::{ChainError, chain_digest, chained, verify_chain};
 pub use error::StoreError;
 pub use memory::MemoryStorage;

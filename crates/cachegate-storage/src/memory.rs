@@ -16,7 +16,7 @@ use cachegate_types::{
 };
 
 use crate::{
-    Act, Audit, AuditEntry, AuditRecord, Change, ChangeKind, Changes, Distrust, GroupRecord, Heartbeat,
+    AccountRecord, Accounts, Act, Audit, AuditEntry, AuditRecord, Change, ChangeKind, Changes, Distrust, GroupRecord, Heartbeat,
     KeyRecord, Keys, LockRecord, Locks, MarkRecord, MassRevocation, MemberRecord, Members, MembershipRecord,
     OneUse, OrganizationRecord, Organizations, Pending, Preconditions, ReleaseRecord, Releases, Revisions,
     Revoked, Rules, RulesDocument, SingleUse, StoreError, Superseded, TokenFilter, TokenRecord, Tokens,
@@ -116,6 +116,8 @@ struct State {
     release_ids: BTreeSet<ReleaseId>,
     closures: BTreeSet<ClosureId>,
     closures_of: BTreeMap<(WorkspaceId, EntryKey), BTreeSet<ClosureId>>,
+    /// By issuer and subject.
+    accounts: BTreeMap<(Arc<str>, Arc<str>), AccountRecord>,
     audit: Vec<AuditRecord>,
 }
 
@@ -148,6 +150,7 @@ impl State {
             release_ids: BTreeSet::new(),
             closures: BTreeSet::new(),
             closures_of: BTreeMap::new(),
+            accounts: BTreeMap::new(),
             audit: Vec::new(),
         }
     }
@@ -695,6 +698,29 @@ impl SingleUse for MemoryStorage {
             state.consumed.retain(|_, keep_until| *keep_until > now);
             Ok(count(held, state.consumed.len()))
         })
+    }
+}
+
+#[async_trait]
+impl Accounts for MemoryStorage {
+    async fn link_account(&self, record: &AccountRecord, act: &Act) -> Stored<()> {
+        self.act(|state| {
+            let pair = (Arc::clone(&record.issuer), Arc::clone(&record.subject));
+            if state.accounts.contains_key(&pair) {
+                return exists("account");
+            }
+            state.accounts.insert(pair, record.clone());
+            state.note(acts::link_account(record, act));
+            Ok(())
+        })
+    }
+
+    async fn account(&self, issuer: &str, subject: &str) -> Stored<Option<AccountRecord>> {
+        Ok(self.state()?.accounts.get(&(issuer.into(), subject.into())).cloned())
+    }
+
+    async fn accounts_of(&self, user: UserId) -> Stored<Vec<AccountRecord>> {
+        Ok(self.state()?.accounts.values().filter(|account| account.user == user).cloned().collect())
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use cachegate_storage::conformance::{
-    CASES, PERSISTENT_CASES, failures, random_operations, run_against_model,
+    ACCOUNT_CASES, CASES, PERSISTENT_CASES, failures, random_operations, run_against_model,
 };
 use cachegate_storage::{MemoryStorage, Storage, acts};
 use cachegate_types::Epoch;
@@ -22,6 +22,13 @@ fn memory_obeys_every_rule() {
     let failed = failures(&fresh);
     assert!(failed.is_empty(), "{} of {} cases fail: {failed:#?}", failed.len(), CASES.len());
     assert!(CASES.len() >= 60, "the suite shrank to {} cases", CASES.len());
+}
+
+#[test]
+fn memory_obeys_every_rule_of_accounts() {
+    for (name, case) in ACCOUNT_CASES {
+        assert_eq!(block_on(case(Arc::new(MemoryStorage::new(Epoch(7))))), Ok(()), "{name}");
+    }
 }
 
 /// Sequences by default; `CACHEGATE_MODEL_SEQUENCES` asks for more.

@@ -17,6 +17,7 @@
 #[macro_use]
 mod outcome;
 
+mod accounts;
 mod audit;
 mod fixtures;
 mod members;
@@ -37,6 +38,7 @@ use std::sync::Arc;
 
 use futures_executor::block_on;
 
+pub use self::accounts::*;
 pub use self::audit::*;
 pub use self::members::*;
 pub use self::model::run_against_model;
