@@ -76,7 +76,8 @@ pub(super) fn service<'s>(
             if !scheme.eq_ignore_ascii_case("basic") || encoded.len() > LONGEST {
                 return Err(Failure::client());
             }
-            let text = BASE64_STANDARD.decode(encoded.trim()).ok().and_then(|text| String::from_utf8(text).ok());
+            let text =
+                BASE64_STANDARD.decode(encoded.trim()).ok().and_then(|text| String::from_utf8(text).ok());
             let (name, secret) = text
                 .as_deref()
                 .and_then(|text| text.split_once(':'))

@@ -52,6 +52,14 @@ impl Failure {
         Self { code, ..self }
     }
 
+    /// What is wrong with the credential of whoever asks, and not with what they ask (RFC 6750, section 3.1).
+    pub(super) fn unauthorized(self) -> Self {
+        match self.status {
+            StatusCode::BAD_REQUEST => Self { status: StatusCode::UNAUTHORIZED, ..self },
+            _ => self,
+        }
+    }
+
     /// A client that is not the service that it says it is.
     pub(super) fn client() -> Self {
         let text = "no service is registered under this name with this secret; others are public and send `client_id` \

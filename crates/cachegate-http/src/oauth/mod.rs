@@ -35,13 +35,19 @@
 //! Each parameter stands at most once. Refusals are RFC 6749's, with a `code` where the standard's word says less than
 //! there is to say; none repeats what the request said.
 
+mod activate;
 mod client;
+mod device;
 mod failure;
 mod form;
+mod leaks;
+mod limits;
 mod metadata;
 mod token;
+mod tokens;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -55,6 +61,8 @@ use serde_json::Value;
 pub use client::Service;
 use failure::Failure;
 use form::Form;
+pub use leaks::{ReporterKey, ReporterKeyError};
+use limits::{Budget, Guesses};
 
 /// How long others may keep the keys and the metadata: half of what a key is published before it signs.
 const KEEP: &str = "public, max-age=300";
@@ -65,6 +73,8 @@ const KEEP: &str = "public, max-age=300";
 pub struct Settings {
     /// Services that may introspect.
     pub services: Vec<Service>,
+    /// Keys of those who report tokens that they found in public.
+    pub reporters: Vec<ReporterKey>,
 }
 
 /// Why there are no endpoints.
@@ -98,7 +108,14 @@ pub(crate) struct App {
     gate: Gate,
     clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
     settings: Settings,
+    /// Terminals that begin to wait: anybody may.
+    logins: Budget,
+    /// Codes of terminals that people named wrongly.
+    guesses: Guesses,
 }
+
+/// How many terminals begin to wait at once, and how long it takes until one more may: each waits in the store.
+const LOGINS: (u32, Duration) = (300, Duration::from_secs(1));
 
 /// The routes, to be merged into a server's own at its root. `clock` is wall time.
 ///
@@ -114,7 +131,13 @@ where
     S: Clone + Send + Sync + 'static,
 {
     check(&gate, &settings)?;
-    let app = Arc::new(App { gate, clock: Box::new(clock), settings });
+    let app = Arc::new(App {
+        gate,
+        clock: Box::new(clock),
+        settings,
+        logins: Budget::new(LOGINS.0, LOGINS.1),
+        guesses: Guesses::new(activate::GUESSES.0, activate::GUESSES.1),
+    });
     let mut router = Router::new();
     for (path, document) in [
         ("/.well-known/oauth-authorization-server", metadata::authorization_server(app.gate.issuer())),
@@ -129,7 +152,13 @@ where
         Err(reason) => Failure::unavailable(&reason).into_response(),
     };
     router = router.route("/.well-known/jwks.json", get(keys).fallback(async || only("GET, HEAD")));
-    for (path, endpoint) in [("/oauth/token", Endpoint::Token)] {
+    for (path, endpoint) in [
+        ("/oauth/token", Endpoint::Token),
+        ("/oauth/device_authorization", Endpoint::Device),
+        ("/oauth/revoke", Endpoint::Revoke),
+        ("/oauth/introspect", Endpoint::Introspect),
+        ("/hooks/secret-scanning", Endpoint::Leaks),
+    ] {
         let app = Arc::clone(&app);
         let serve = async move |request: Request| match serve(&app, endpoint, request).await {
             Ok(response) => response,
@@ -137,22 +166,38 @@ where
         };
         router = router.route(path, post(serve).fallback(async || only("POST")));
     }
-    Ok(router)
+    let (page, decide) = (Arc::clone(&app), app);
+    let page = async move |request: Request| activate::page(&page, &request);
+    let decide = async move |request: Request| activate::decide(&decide, request).await;
+    Ok(router.route("/activate", get(page).post(decide).fallback(async || only("GET, HEAD, POST"))))
 }
 
-/// The endpoints that a form is sent to.
+/// The endpoints that are sent something.
 #[derive(Clone, Copy)]
 enum Endpoint {
     Token,
+    Device,
+    Revoke,
+    Introspect,
+    Leaks,
 }
 
 async fn serve(app: &App, endpoint: Endpoint, request: Request) -> Result<Response<Body>, Failure> {
     let now = (app.clock)();
+    match endpoint {
+        Endpoint::Token => token::token(app, &sent(app, request).await?, now).await,
+        Endpoint::Device => device::begin(app, &sent(app, request).await?, now).await,
+        Endpoint::Revoke => tokens::revoke(app, &sent(app, request).await?, now).await,
+        Endpoint::Introspect => tokens::introspect(app, request, now).await,
+        Endpoint::Leaks => leaks::report(app, request, now).await,
+    }
+}
+
+/// What a public client sent, or a service that authenticated itself without need.
+async fn sent(app: &App, request: Request) -> Result<Form, Failure> {
     let (parts, form) = Form::of(app, request).await?;
     client::service(&app.settings.services, &parts.headers, &form)?;
-    match endpoint {
-        Endpoint::Token => token::token(app, &form, now).await,
-    }
+    Ok(form)
 }
 
 /// Whether the endpoints can stand where the issuer says, and know whom they serve.
@@ -167,7 +212,8 @@ fn check(gate: &Gate, settings: &Settings) -> Result<(), SettingsError> {
         let (name, audience) = (service.name(), service.audience());
         let others = settings.services.iter().take(index);
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-        if name.is_empty() || !name.bytes().all(plain) || others.into_iter().any(|other| other.name() == name) {
+        if name.is_empty() || !name.bytes().all(plain) || others.into_iter().any(|other| other.name() == name)
+        {
             return Err(SettingsError::ServiceName { name: name.to_owned() });
         }
         if audience != issuer && !gate.services().any(|known| known == audience) {

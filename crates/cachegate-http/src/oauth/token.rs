@@ -40,7 +40,8 @@ pub(super) async fn token(app: &App, form: &Form, now: Timestamp) -> Result<Resp
         DEVICE_CODE => {
             let code = form.required("device_code")?;
             Narrowing::refuse(form)?;
-            let login = app.gate.finish_device_login(code, now).await.map_err(|error| Failure::device(&error))?;
+            let login =
+                app.gate.finish_device_login(code, now).await.map_err(|error| Failure::device(&error))?;
             Ok(with_refresh(&login, now))
         }
         REFRESH_TOKEN => {
@@ -182,7 +183,8 @@ impl Narrowing {
         let other = ["audience", "resource", "authorization_details"];
         match other.into_iter().find(|name| form.get(name).is_some()) {
             Some("authorization_details") => {
-                let text = "a login carries what was approved; exchange its session for one that carries less";
+                let text =
+                    "a login carries what was approved; exchange its session for one that carries less";
                 Err(Failure::bad("invalid_authorization_details", text))
             }
             Some(_) => {
@@ -209,7 +211,11 @@ fn target(app: &App, form: &Form) -> Result<Option<Arc<str>>, Failure> {
     if named == app.gate.issuer() {
         return Ok(None);
     }
-    app.gate.services().find(|service| *service == named).map(|service| Some(service.into())).ok_or_else(invalid)
+    app.gate
+        .services()
+        .find(|service| *service == named)
+        .map(|service| Some(service.into()))
+        .ok_or_else(invalid)
 }
 
 /// The actions that a scope names (RFC 6749, section 3.3).
