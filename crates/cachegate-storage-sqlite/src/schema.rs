@@ -48,6 +48,16 @@ pub(crate) const SCHEMA: &[&str] = &[
         created_at INTEGER NOT NULL,
         sum INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID",
+    // Whether the person is there is not asked: the account decides who makes them.
+    "CREATE TABLE accounts (
+        issuer TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        person BLOB NOT NULL,
+        linked_at INTEGER NOT NULL,
+        sum INTEGER NOT NULL,
+        PRIMARY KEY (issuer, subject)
+    ) STRICT, WITHOUT ROWID",
+    "CREATE INDEX accounts_by_person ON accounts (person, issuer, subject)",
     "CREATE TABLE members (
         organization BLOB NOT NULL REFERENCES organizations (id),
         person BLOB NOT NULL REFERENCES users (id),

@@ -71,6 +71,7 @@ tables! {
     ORGANIZATIONS = "organizations" (id) [name personal_of created_at];
     WORKSPACES = "workspaces" (id) [organization name settings listed created_at];
     USERS = "users" (id) [display created_at];
+    ACCOUNTS = "accounts" (issuer, subject) [person linked_at];
     MEMBERS = "members" (organization, person) [role tokens_since];
     DEPARTURES = "departures" (organization, person) [tokens_since];
     TEAMS = "teams" (id) [organization name];

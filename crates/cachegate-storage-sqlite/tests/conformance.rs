@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cachegate_storage::Storage;
 use cachegate_storage::conformance::{
-    CASES, PERSISTENT_CASES, failures, random_operations, run_against_model,
+    ACCOUNT_CASES, CASES, PERSISTENT_CASES, failures, random_operations, run_against_model,
 };
 use cachegate_storage_sqlite::SqliteStorage;
 use futures_executor::block_on;
@@ -28,6 +28,17 @@ fn every_rule_holds_over_a_file() {
 fn every_rule_holds_in_memory() {
     let fresh = || -> Arc<dyn Storage> { Arc::new(SqliteStorage::open_in_memory().expect("a store")) };
     assert_eq!(failures(&fresh), []);
+}
+
+#[test]
+fn every_rule_of_accounts_holds() {
+    let folder = TempDir::new().expect("a folder");
+    for (name, case) in ACCOUNT_CASES {
+        let store = SqliteStorage::open_in_memory().expect("a store");
+        assert_eq!(block_on(case(Arc::new(store))), Ok(()), "{name}");
+        let store = SqliteStorage::open(&folder.path().join(name)).expect("a store");
+        assert_eq!(block_on(case(Arc::new(store))), Ok(()), "{name} over a file");
+    }
 }
 
 #[test]
