@@ -88,9 +88,9 @@ fn nobody_issues_more_than_they_hold() {
         let closure = make(&scene, &reader, &resolve_only(true)).await.expect("a token");
         assert!(closure.record.reads_closures);
         let who = scene.authenticate(&resolver).await;
-        let rotated =
-            scene.gate.rotate(&Authority::Of(&who), closure.record.id, Duration::ZERO, None, NOW.into());
-        for answer in [make(&scene, &resolver, &resolve_only(true)).await, rotated.await] {
+        let (by, id) = (Authority::Of(&who), closure.record.id);
+        let rotated = scene.gate.rotate(&by, id, Duration::ZERO, None, NOW.into()).await;
+        for answer in [make(&scene, &resolver, &resolve_only(true)).await, rotated] {
             match answer {
                 Err(IssueError::MoreThanHeld { wanted, held }) => {
                     assert!(wanted.contains(Action::Read) && !held.contains(Action::Read));
