@@ -157,6 +157,8 @@ pub struct AnchorBuilder {
     issuer: Issuer,
     #[serde(default)]
     keys: Keys,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    key_hosts: Vec<String>,
     audiences: Vec<String>,
     #[serde(default, skip_serializing_if = "is_default")]
     audience_mode: AudienceMode,
@@ -300,6 +302,7 @@ impl AnchorBuilder {
             platform: platform.as_str().to_owned(),
             issuer: issuer.into(),
             keys: Keys::Discovery,
+            key_hosts: Vec::new(),
             audiences: audiences.into_iter().map(str::to_owned).collect(),
             audience_mode: AudienceMode::Sole,
             algorithms: Vec::new(),
@@ -319,6 +322,13 @@ impl AnchorBuilder {
     #[must_use]
     pub fn keys(mut self, keys: Keys) -> Self {
         self.keys = keys;
+        self
+    }
+
+    /// Hosts beside the issuer's own where discovery may say that the keys are, at the usual port.
+    #[must_use]
+    pub fn key_hosts(mut self, hosts: &[&str]) -> Self {
+        self.key_hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
         self
     }
 
@@ -557,6 +567,7 @@ impl AnchorBuilder {
 
     fn key_source(&self, algorithms: &[Algorithm]) -> Result<KeySource, AnchorError> {
         let wrong = |what| AnchorError::KeySource { what };
+        self.check_key_hosts().map_err(wrong)?;
         let place = |url: &String| check_url(url).map(|()| url.clone()).map_err(wrong);
         let discovered = |issuer: &str| {
             format!("{}/.well-known/openid-configuration", issuer.strip_suffix('/').unwrap_or(issuer))
@@ -597,6 +608,20 @@ impl AnchorBuilder {
     }
 }
 
+impl AnchorBuilder {
+    fn check_key_hosts(&self) -> Result<(), &'static str> {
+        let discovers = matches!(self.keys, Keys::Discovery | Keys::DiscoveryAt(_));
+        if !discovers && !self.key_hosts.is_empty() {
+            return Err("is said by itself: `key_hosts` are for keys that are discovered");
+        }
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+        match self.key_hosts.iter().all(|host| !host.is_empty() && host.bytes().all(plain)) {
+            true => Ok(()),
+            false => Err("can be further hosts by their bare names alone, without scheme, port and wildcard"),
+        }
+    }
+}
+
 impl Anchor {
     /// The longest lifetime and age that can be configured.
     pub const MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
@@ -621,6 +646,11 @@ impl Anchor {
     /// Where its keys come from.
     pub fn keys(&self) -> &KeySource {
         &self.keys
+    }
+
+    /// Hosts beside the issuer's own where discovery may say that the keys are.
+    pub fn key_hosts(&self) -> &[String] {
+        &self.document.key_hosts
     }
 
     /// The algorithms that are accepted.
@@ -731,7 +761,7 @@ impl fmt::Display for Issuer {
 }
 
 /// The issuers of Entra ID's tenants, as its discovery document writes them.
-const ENTRA: &str = "https://login.microsoftonline.com/{tenantid}/v2.0";
+pub(crate) const ENTRA: &str = "https://login.microsoftonline.com/{tenantid}/v2.0";
 
 /// Microsoft's tenant of accounts that belong to no organization.
 const CONSUMERS: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";

@@ -14,7 +14,7 @@ use cachegate_jwt::{
 };
 use cachegate_types::{Name, Principal, Timestamp};
 
-use crate::anchor::Accepted;
+use crate::anchor::{Accepted, ENTRA};
 use crate::facts::find_claim;
 use crate::platform::Reading;
 use crate::refusal::quoted;
@@ -228,6 +228,9 @@ impl Federation {
     }
 }
 
+/// Where Microsoft's documents have the tenant.
+const TENANT_SLOT: &str = "{tenantid}";
+
 /// The forms of `sub` in the tokens of Azure DevOps, by its own issuer and by Entra's.
 const AZURE_SUBJECTS: [&str; 2] = ["sc://", "/eid1/"];
 
@@ -259,6 +262,7 @@ impl Anchor {
             return Err(Refusal::new(Step::Header, "unsupported_header", text));
         }
         let verified = token.verify(keys, self.algorithms()).map_err(|error| self.key_refusal(&error))?;
+        self.check_key_issuer(&verified, issuer, accepted)?;
         let claims = verified.claims()?;
         let checked = verified.check(&accepted.check, now);
         if let Err(error) = &checked
@@ -330,6 +334,30 @@ impl Anchor {
                 .with_expected(format!("`{}`", self.issuer()))
             },
         )
+    }
+
+    /// Microsoft's tenants share a set of keys, and some of these are for one tenant alone: such a key names its issuer,
+    /// in the form of version 2 also where it signs tokens of version 1.
+    fn check_key_issuer(
+        &self,
+        verified: &VerifiedJws,
+        issuer: &str,
+        accepted: &Accepted,
+    ) -> Result<(), Refusal> {
+        let (Some(said), Some(tenant)) = (verified.key().issuer(), accepted.tenant.as_deref()) else {
+            return Ok(());
+        };
+        let named = said.replace(TENANT_SLOT, tenant);
+        if self.platform() != Platform::EntraId
+            || named == issuer
+            || named == ENTRA.replace(TENANT_SLOT, tenant)
+        {
+            return Ok(());
+        }
+        let text = "the key that signed the token is not for the tenant that the token names";
+        Err(Refusal::new(Step::Key, "key_issuer_mismatch", text)
+            .with_expected(format!("a key for {}, not for {}", quoted(issuer), quoted(said)))
+            .with_hint("present a token of the tenant that this service was set up for"))
     }
 
     fn read(&self, claims: Claims<'_>, issuer: &str, accepted: &Accepted) -> Result<Facts, Refusal> {

@@ -423,6 +423,18 @@ impl Findings {
                 "give the lane `verified`",
             );
         }
+        if plan.reads_base() && rule.platform().fact(Fact::SameRepo).is_none() {
+            self.found(
+                Notice,
+                "base_never_known",
+                rule,
+                &format!(
+                    "no claim of {} tells that a pull request comes from the same repository: `base` adds nothing",
+                    rule.platform().title()
+                ),
+                "take `base` out: pull requests read the shared lanes above their own without it",
+            );
+        }
         if plan.level() == AccessLevel::None {
             self.found(
                 Notice,

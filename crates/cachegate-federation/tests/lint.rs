@@ -122,6 +122,7 @@ fn table() -> Vec<(&'static str, Vec<String>)> {
             ],
         ),
         one("grants_nothing", "grant = { level = \"none\" }"),
+        one("base_never_known", "grant = { level = \"read-write\", lane = \"pull\", base = true }"),
         one("reads_as_anonymous", "grant = { level = \"read-write\", lane = \"pull\" }"),
         one(
             "deny_fires_on_silence",
@@ -195,6 +196,8 @@ fn in_careful_rules_nothing_is_found() {
         "when = [{ fact = \"trigger.class\", equals = \"outsider\" }]\n\
          grant = { level = \"read-write\", lane = \"verified\", untrusted_reads = \"granted\" }",
         "effect = \"deny\"\nwhen = [{ fact = \"runner.kind\", equals = \"self-hosted\" }]",
+        // GitLab's claims tell a fork, so that the base may be asked for.
+        "anchor = \"gitlab\"\ngrant = { level = \"read-write\", lane = \"verified\", untrusted_reads = \"granted\", base = true }",
     ]);
     assert_eq!(lint(&federation(), &careful), []);
 }

@@ -11,11 +11,11 @@ use cachegate_federation::{
     Fact, FactClass, FactKind, FactValue, Facts, Federation, Issuer, Keys, Knowledge, Mode, Platform,
     Refusal, TokenKey, TriggerClass, TrustDomain, Verified,
 };
-use cachegate_jwt::UnverifiedJws;
+use cachegate_jwt::{KeySet, UnverifiedJws};
 use cachegate_types::{Lane, Principal};
 use common::{
     AUDIENCE, Case, NOW, anchor, anchor_for, base, case, issuer, jwks, keys, later, now, sign_text, verify,
-    verify_here,
+    verify_here, verify_token,
 };
 use serde_json::{Value, json};
 
@@ -431,6 +431,37 @@ fn entra_too_many_groups_are_not_no_groups() {
 }
 
 #[test]
+fn entra_a_key_that_is_for_one_tenant_signs_for_no_other() {
+    let case = base("entra-id");
+    let own = case.claims["tid"].as_str().expect("a tenant");
+    let text = |member: &str| case.header[member].as_str().expect("a text");
+    let under = |issuer: Value| {
+        let mut set = jwks(text("kid"), text("alg"));
+        set["keys"][0]["issuer"] = issuer;
+        let set = KeySet::from_jwks(set.to_string().as_bytes()).expect("a key set");
+        code(verify_token(anchor("entra-id"), &case.token(), &set, now()))
+    };
+    assert_eq!(under(json!("https://login.microsoftonline.com/{tenantid}/v2.0")), "taken");
+    assert_eq!(under(json!(format!("https://login.microsoftonline.com/{own}/v2.0"))), "taken");
+    for other in [
+        "https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0",
+        "https://login.microsoftonline.com/{tenant}/v2.0",
+        "https://evil.example/{tenantid}/v2.0",
+        "",
+    ] {
+        assert_eq!(under(json!(other)), "key_issuer_mismatch", "{other}");
+    }
+    assert_eq!(under(json!(["https://login.microsoftonline.com/{tenantid}/v2.0"])), "unknown_key");
+    // Nobody else's keys say so, and what they say is not looked at.
+    let github = base("github-actions");
+    let text = |member: &str| github.header[member].as_str().expect("a text");
+    let mut set = jwks(text("kid"), text("alg"));
+    set["keys"][0]["issuer"] = json!("https://elsewhere.example");
+    let set = KeySet::from_jwks(set.to_string().as_bytes()).expect("a key set");
+    assert_eq!(code(verify_token(anchor("github-actions"), &github.token(), &set, now())), "taken");
+}
+
+#[test]
 fn entra_what_a_person_is_called_is_for_display() {
     assert_eq!(class(Platform::EntraId, Fact::UserName), Some(FactClass::Display));
     for claim in ["email", "upn", "preferred_username", "unique_name", "name"] {
@@ -698,7 +729,7 @@ fn the_first_failed_step_is_told() {
     let good = base("github-actions");
     let step = |header: &str, case: &Case| {
         let token = sign_text(header, &case.payload(), "RS256");
-        common::verify_token(anchor("github-actions"), &token, &keys(&good), now())
+        verify_token(anchor("github-actions"), &token, &keys(&good), now())
             .map_or_else(|refusal| refusal.step().to_string(), |_| "taken".to_owned())
     };
     let worst = good

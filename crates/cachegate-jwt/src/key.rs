@@ -182,6 +182,7 @@ struct Inner {
     thumbprint: Thumbprint,
     jwk: Box<str>,
     access_header: Box<str>,
+    issuer: Option<Box<str>>,
     key: <Active as Backend>::PublicKey,
 }
 
@@ -239,6 +240,12 @@ impl VerifyingKey {
         self.0.thumbprint
     }
 
+    /// The issuer that the key says it is for, where it was published with an `issuer` of its own, as Microsoft does for
+    /// tenants that share a set. A template in it is not filled in, and whether it fits is for the caller to check.
+    pub fn issuer(&self) -> Option<&str> {
+        self.0.issuer.as_deref()
+    }
+
     /// The key as a JSON Web Key, with `kid`, `alg` and `use`.
     pub fn to_jwk(&self) -> &str {
         &self.0.jwk
@@ -275,7 +282,7 @@ impl VerifyingKey {
             Some(declared) if declared != algorithm => Err(KeyError::AlgorithmMismatch),
             _ => Ok(algorithm),
         };
-        match kind {
+        let mut key = match kind {
             Kind::Ed25519 => {
                 let algorithm = fixed(Algorithm::EdDsa)?;
                 let x = bytes(jwk.x.as_deref(), "`x` is not base64url")?;
@@ -321,7 +328,12 @@ impl VerifyingKey {
                 }
                 Self::build(id, algorithm, Material::Rsa { modulus: &modulus, exponent: &exponent })
             }
+        }?;
+        // It was just made, and nobody else holds it.
+        if let Some(inner) = Arc::get_mut(&mut key.0) {
+            inner.issuer = jwk.issuer.map(String::into_boxed_str);
         }
+        Ok(key)
     }
 
     fn build(id: Option<KeyId>, algorithm: Algorithm, material: Material<'_>) -> Result<Self, KeyError> {
@@ -360,6 +372,7 @@ impl VerifyingKey {
             thumbprint,
             jwk: jwk.into(),
             access_header: base64url::encode(header.as_bytes()).into(),
+            issuer: None,
             key,
         })))
     }
@@ -405,6 +418,7 @@ struct Jwk {
     y: Option<String>,
     n: Option<String>,
     e: Option<String>,
+    issuer: Option<String>,
 }
 
 impl Jwk {
@@ -423,6 +437,7 @@ impl Jwk {
                 "y" => &mut jwk.y,
                 "n" => &mut jwk.n,
                 "e" => &mut jwk.e,
+                "issuer" => &mut jwk.issuer,
                 "use" => {
                     let text = value.as_text().ok_or(KeyError::Malformed { what: "`use` is not a text" })?;
                     if !text.is("sig") && !text.is("jwt-svid") {

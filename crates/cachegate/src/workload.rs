@@ -13,6 +13,7 @@ use cachegate_jwt::UnverifiedJws;
 use cachegate_storage::{OneUse, Preconditions, TokenForm, TokenKind, TokenRecord};
 use cachegate_token::{DigestScheme, TokenDigest};
 use cachegate_types::{Description, Grant, GrantSource, Name, Restriction, Scope, Timestamp, TokenId};
+use futures_util::future::join_all;
 use ring::digest::{Context, SHA256};
 
 use crate::authenticate::AuthenticateError;
@@ -168,10 +169,10 @@ impl Gate {
     {
         loop {
             if let Some(workloads) = self.workloads() {
-                for keys in workloads.keys.values() {
-                    // What failed is kept by the keys themselves, and the last good ones are held on.
-                    let _ = keys.refresh_due(self.inner.held.uptime()).await;
-                }
+                // All at once, so that an issuer who answers late makes no other one late. What failed is kept by the
+                // keys themselves, and the last good ones are held on.
+                let uptime = self.inner.held.uptime();
+                let _ = join_all(workloads.keys.values().map(|keys| keys.refresh_due(uptime))).await;
             }
             pause().await;
         }

@@ -438,6 +438,82 @@ fn the_issuers_keys_rotate_and_no_good_token_is_refused() {
 }
 
 #[test]
+fn a_short_rule_bounds_the_session_and_not_the_age_of_the_token() {
+    block_on(async {
+        let ci = Ci::new(Mode::Exchange).await;
+        let plan = GrantPlan::new(AccessLevel::ReadWrite).lane(LaneChoice::Main).ttl(Duration::from_secs(60));
+        ci.trust(vec![ci.allow("main", plan).when(When::fact(Fact::Event, Test::Equals("push".into())))]);
+        let done =
+            ci.scene.gate.exchange_workload(&WorkloadToken::new(&ci.push("main", "a")), later(200)).await;
+        assert_eq!(done.expect("exchanged").session.record.expires_at, Some(later(260)));
+    });
+}
+
+/// Family A22: what is remembered of a token is remembered of all its bytes, and for the anchors that took it.
+#[test]
+fn a22_a_remembered_token_lets_in_no_other_signature_and_no_other_audience() {
+    block_on(async {
+        let ci = Ci::new(Mode::Direct).await;
+        let token = ci.push("main", "a");
+        assert_eq!(ci.directly(&token, Action::Write, 0).await.code(), "allowed");
+        // Another signature over the same claims, the same end of another token.
+        let (input, signature) = token.rsplit_once('.').expect("three parts");
+        let other = if signature.starts_with('A') { "B" } else { "A" };
+        let tail = signature.get(1..).expect("a signature");
+        assert_eq!(
+            ci.directly(&format!("{input}.{other}{tail}"), Action::Write, 0).await.code(),
+            "bad_signature"
+        );
+        let (_, foreign) =
+            ci.push("other", "b").rsplit_once('.').map(|(a, b)| (a.to_owned(), b.to_owned())).expect("parts");
+        assert_eq!(
+            ci.directly(&format!("{input}.{foreign}"), Action::Write, 0).await.code(),
+            "bad_signature"
+        );
+        assert_eq!(
+            ci.directly(&token, Action::Write, 0).await.code(),
+            "allowed",
+            "the good one is still remembered"
+        );
+        // Whoever is let in from now on is let in by the new anchor.
+        let anchor =
+            AnchorBuilder::new(name("github"), Platform::GithubActions, GITHUB, ["https://other.example"])
+                .mode(Mode::Direct)
+                .build()
+                .expect("an anchor");
+        let federation = Federation::new([anchor]).expect("a table");
+        let rules =
+            RulesDocument { rules: vec![ci.rule("main", LaneChoice::Main)], ..RulesDocument::default() };
+        let rules = rules.build(&federation).expect("rules");
+        let workloads = Workloads::new(federation, rules, &ci.fetch).expect("addresses");
+        ci.scene.gate.set_workloads(Some(Arc::new(workloads)));
+        assert_eq!(ci.directly(&token, Action::Write, 0).await.code(), "audience_mismatch");
+    });
+}
+
+#[test]
+fn an_issuer_that_answers_late_makes_no_other_one_late() {
+    block_on(async {
+        let ci = Ci::new(Mode::Exchange).await;
+        let issuers = ["https://a.example", "https://b.example", "https://c.example"];
+        let anchors = issuers.map(|issuer| {
+            let called = name(&issuer.replace("https://", "").replace('.', "-"));
+            AnchorBuilder::new(called, Platform::GitlabCi, issuer, [AUDIENCE]).build().expect("an anchor")
+        });
+        for issuer in issuers {
+            ci.pages.set(&format!("{issuer}/.well-known/openid-configuration"), FetchFault::Hold);
+        }
+        let federation = Federation::new(anchors).expect("a table");
+        let workloads = Workloads::new(federation, RuleSet::default(), &ci.fetch).expect("addresses");
+        ci.scene.gate.set_workloads(Some(Arc::new(workloads)));
+        let mut round = std::pin::pin!(ci.scene.gate.refresh_keys(std::future::pending::<()>));
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(round.as_mut().poll(&mut context).is_pending());
+        assert_eq!(ci.pages.fetched().len(), issuers.len(), "all are asked at once");
+    });
+}
+
+#[test]
 fn a_locked_workload_gets_no_further() {
     block_on(async {
         let ci = Ci::new(Mode::Direct).await;

@@ -127,15 +127,6 @@ impl AnchorKeys {
         self
     }
 
-    /// Lets the discovery document name a place for the keys at this host too, at the usual port.
-    #[must_use]
-    pub fn with_key_host(mut self, host: &str) -> Self {
-        if let Some(source) = &mut self.source {
-            source.key_hosts.insert(host.to_ascii_lowercase());
-        }
-        self
-    }
-
     /// The keys to verify a token with whose header names `kid`; the set holds a key of that name. For a token that
     /// names none, the keys that are held.
     ///

@@ -16,7 +16,7 @@ use crate::{Anchor, KeySource, Platform};
 pub(super) struct Source {
     place: Place,
     /// Hosts beside the issuer's own where its keys may lie.
-    pub(super) key_hosts: BTreeSet<String>,
+    key_hosts: BTreeSet<String>,
     algorithms: Vec<Algorithm>,
 }
 
@@ -65,7 +65,8 @@ impl Source {
             KeySource::Url(url) => Place::Keys(address(url)?),
             KeySource::Inline(_) => return Ok(None),
         };
-        let key_hosts = own_key_hosts(anchor.platform()).iter().map(|host| (*host).to_owned()).collect();
+        let own = own_key_hosts(anchor.platform()).iter().map(|host| (*host).to_owned());
+        let key_hosts = own.chain(anchor.key_hosts().iter().map(|host| host.to_ascii_lowercase())).collect();
         Ok(Some(Self { place, key_hosts, algorithms: anchor.algorithms().to_vec() }))
     }
 

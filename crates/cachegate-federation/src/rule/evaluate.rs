@@ -523,28 +523,43 @@ fn unknown_identity(facts: &Facts) -> Refusal {
     }
 }
 
+/// With what can be done about the first question that is not answered with yes.
 fn with_hint(refusal: Refusal, rule: &TrustRule, facts: &Facts) -> Refusal {
-    match rule.first_failure(facts).and_then(|failure| hint(rule, failure.atom?, facts)) {
-        Some(hint) => refusal.with_hint(hint),
-        None => refusal,
+    let Some((failure, atom)) =
+        rule.first_failure(facts).and_then(|failure| failure.atom.map(|atom| (failure, atom)))
+    else {
+        return refusal;
+    };
+    if let Some(hint) = missing(rule, atom, facts) {
+        return refusal.with_hint(hint);
+    }
+    let Some(hint) = difference(rule, atom, facts) else { return refusal };
+    // What a rule says of an identity is told to whoever shows another part of that identity, and to the operator.
+    let is_theirs = rule.pins().iter().any(|pin| pin.evaluate(facts) == Truth::True);
+    if failure.step != Step::Pins || is_theirs {
+        return refusal.with_hint(hint);
+    }
+    let expected = format!("{} ({hint})", refusal.expected());
+    refusal.with_expected(expected)
+}
+
+/// What the token does not say, and how to have it say so.
+fn missing(rule: &TrustRule, atom: &Atom, facts: &Facts) -> Option<&'static str> {
+    let fact = atom.about.fact()?;
+    match facts.get(fact) {
+        Knowledge::Absent => rule.platform().fact(fact)?.ask,
+        Knowledge::Incomplete if fact == Fact::Groups => {
+            Some("the token does not list all groups: have an administrator assign a role instead")
+        }
+        Knowledge::Incomplete | Knowledge::Known(_) => None,
     }
 }
 
-/// What the caller can do about the first question that is not answered with yes.
-fn hint(rule: &TrustRule, atom: &Atom, facts: &Facts) -> Option<Cow<'static, str>> {
-    let platform = rule.platform();
+/// How what the token says differs from what the rule asks for.
+fn difference(rule: &TrustRule, atom: &Atom, facts: &Facts) -> Option<Cow<'static, str>> {
     let fact = atom.about.fact()?;
-    let claim = atom.about.claim(platform);
-    let known = match facts.get(fact) {
-        Knowledge::Absent => return platform.fact(fact)?.ask.map(Cow::Borrowed),
-        Knowledge::Incomplete if fact == Fact::Groups => {
-            return Some(
-                "the token does not list all groups: have an administrator assign a role instead".into(),
-            );
-        }
-        Knowledge::Incomplete => return None,
-        Knowledge::Known(value) => value,
-    };
+    let claim = atom.about.claim(rule.platform());
+    let Knowledge::Known(known) = facts.get(fact) else { return None };
     let renamed = rule.remembered().any(|(pin, name, remembered)| {
         pin.fact == fact && facts.text(name).is_some_and(|found| rule.same_name(name, remembered, found))
     });

@@ -203,6 +203,10 @@ impl GrantPlan {
         self.untrusted_reads
     }
 
+    pub(crate) fn reads_base(&self) -> bool {
+        self.base
+    }
+
     fn lasts(&self) -> Duration {
         Duration::from_secs(self.ttl.unwrap_or(Self::DEFAULT_TTL))
     }

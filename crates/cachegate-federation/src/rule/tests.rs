@@ -834,7 +834,9 @@ fn every_refusal_says_what_failed_first_what_was_expected_and_what_to_do() {
         .pin(repository().named("lumen-labs/beacon"));
     say("no rule at all", &RuleSet::default(), &push());
     say("another repository", &set([allow("beacon", main_plan())]), &with(Fact::RepoId, "1"));
-    say("re-created under the same name", &set([named]), &with(Fact::RepoId, "1"));
+    say("re-created under the same name", &set([named.clone()]), &with(Fact::RepoId, "1"));
+    let owned = set([named.pin(Pin::new(Fact::OwnerId, "123456"))]);
+    say("re-created under the same name by its owner", &owned, &with(Fact::RepoId, "1"));
     let on = |when: When| set([allow("beacon", main_plan()).when(when)]);
     say("another event", &on(equals(Fact::Event, "schedule")), &push());
     say("a tag", &on(When::reference(ReferenceKind::Branch, Some("main"))), &with(Fact::RefKind, "tag"));

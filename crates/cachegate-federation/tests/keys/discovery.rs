@@ -1,6 +1,6 @@
 //! Where the keys are: only where the issuer's own document says, and only if it may say so.
 
-use cachegate_federation::{AnchorBuilder, Keys, KeysError, Platform, RefreshError};
+use cachegate_federation::{Anchor, AnchorBuilder, Keys, KeysError, Platform, RefreshError};
 use cachegate_fetch::Response;
 
 use crate::site::{DISCOVERY, ISSUER, KEYS, START, Site, anchor, document, seconds, signer, status};
@@ -60,20 +60,35 @@ fn keys_lie_at_the_issuers_own_host_and_port_over_tls() {
 #[test]
 fn keys_at_another_host_are_fetched_where_the_host_was_named() {
     let elsewhere = "https://keys.example/certs";
-    let mut site = Site::new();
-    site.keys = site.keys.with_key_host("Keys.Example");
+    // As a document writes it.
+    let mut document_of = serde_json::to_value(anchor(Keys::Discovery)).unwrap();
+    document_of["key_hosts"] = serde_json::json!(["Keys.Example"]);
+    let named: Anchor = serde_json::from_value(document_of).unwrap();
+    let site = Site::with(&named);
     site.faults.put(DISCOVERY, document(ISSUER, elsewhere));
     site.faults.put(elsewhere, crate::site::jwks(&[&site.signer]));
     assert!(site.ask(site.signer.kid(), START).is_ok());
     for other in
         ["https://keys.example:444/certs", "http://keys.example/certs", "https://a.keys.example/certs"]
     {
-        let mut site = Site::new();
-        site.keys = site.keys.with_key_host("keys.example");
+        let site = Site::with(&named);
         site.faults.put(DISCOVERY, document(ISSUER, other));
         assert!(site.ask(site.signer.kid(), START).is_err(), "{other}");
         assert_eq!(site.faults.fetched(), [DISCOVERY]);
     }
+}
+
+#[test]
+fn a_further_host_is_a_bare_name_and_for_keys_that_are_discovered() {
+    let gitlab =
+        || AnchorBuilder::new("ci".parse().unwrap(), Platform::GitlabCi, ISSUER, ["https://cache.example"]);
+    for host in ["", "*.example", "https://keys.example", "keys.example:444", "keys.example/x", "a@b", "kéys"]
+    {
+        let refused = gitlab().key_hosts(&[host]).build().unwrap_err();
+        assert_eq!(refused.code(), "anchor_key_source", "{host}");
+    }
+    let refused = gitlab().keys(Keys::Url(KEYS.to_owned())).key_hosts(&["keys.example"]).build().unwrap_err();
+    assert_eq!(refused.code(), "anchor_key_source");
 }
 
 #[test]
