@@ -123,11 +123,44 @@ pub(crate) fn replace<E: From<FileError>>(
     for _ in 0..ROUNDS {
         let held = read(&target)?;
         let Some(text) = change(held.as_ref())? else { return Ok(()) };
-        let fresh = Fresh::write(&target, &text, held.as_ref().map(|held| &held.metadata))?;
+        // Under the lock the name is ours: what is there was left by a process that was killed.
+        let path = beside(&target, ".cachegate-new");
+        let fresh =
+            Fresh::write(path, &target, &text, held.as_ref().map(|held| &held.metadata), platform::liken)?;
         // Not all who write this file take the lock: what came in between is read again, not lost.
         let now = read(&target)?;
         if now.as_ref().map(|now| &now.text) == held.as_ref().map(|held| &held.text) {
             return Ok(fresh.rename()?);
+        }
+    }
+    Err(FileError::Unsteady { path: target }.into())
+}
+
+/// Replaces a file that is no secret, such as a tool's configuration, by what `change` makes of its bytes; a file that
+/// is not there counts as empty, and a `None` leaves it as it is. Its owner and its mode stay.
+///
+/// A new file is written beside it and renamed into place, so that whoever reads sees the old bytes or the new. What
+/// somebody else wrote in between is read again. No lock is left in the folder, which may be a working copy.
+///
+/// # Errors
+///
+/// What `change` says, or [`FileError`]; the file is as it was then.
+pub fn edit_document<E: From<FileError>>(
+    path: &Path,
+    mut change: impl FnMut(&[u8]) -> Result<Option<Vec<u8>>, E>,
+) -> Result<bool, E> {
+    let target = resolve(path)?;
+    for _ in 0..ROUNDS {
+        let held = read(&target)?;
+        let old = held.as_ref().map(|held| held.text.as_slice());
+        let Some(text) = change(old.unwrap_or_default())? else { return Ok(false) };
+        // A name of this process's own, since there is no lock.
+        let path = beside(&target, &format!(".cachegate-new-{}", std::process::id()));
+        let metadata = held.as_ref().map(|held| &held.metadata);
+        let fresh = Fresh::write(path, &target, &Zeroizing::new(text), metadata, platform::same)?;
+        if read(&target)?.as_ref().map(|now| now.text.as_slice()) == old {
+            fresh.rename()?;
+            return Ok(true);
         }
     }
     Err(FileError::Unsteady { path: target }.into())
@@ -188,12 +221,15 @@ struct Fresh<'a> {
 }
 
 impl<'a> Fresh<'a> {
-    /// Writes it with mode 0600 from its first byte on, then gives it the owner and, where that is no wider than it
-    /// should be, the mode of the old one.
-    fn write(target: &'a Path, text: &[u8], old: Option<&Metadata>) -> Result<Self, FileError> {
-        let path = beside(target, ".cachegate-new");
+    /// Writes it with mode 0600 from its first byte on, then likens it to the old one.
+    fn write(
+        path: PathBuf,
+        target: &'a Path,
+        text: &[u8],
+        old: Option<&Metadata>,
+        liken: fn(&File, &Metadata) -> io::Result<()>,
+    ) -> Result<Self, FileError> {
         let failed = |source| FileError::Io { action: "write", path: path.clone(), source };
-        // Under the lock the name is ours: what is there was left by a process that was killed.
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
@@ -203,7 +239,7 @@ impl<'a> Fresh<'a> {
         let fresh = Self { path: path.clone(), target };
         file.write_all(text).map_err(failed)?;
         if let Some(old) = old {
-            platform::liken(&file, old).map_err(failed)?;
+            liken(&file, old).map_err(failed)?;
         }
         file.sync_all().map_err(failed)?;
         Ok(fresh)
@@ -252,12 +288,21 @@ mod platform {
     /// The owner and group of the old file, and its mode, never widened. A group that may read was let in on purpose,
     /// as the builders of a Nix daemon are; that everyone may is an accident, and ends here.
     pub(super) fn liken(file: &File, old: &Metadata) -> io::Result<()> {
+        let mask = if old.mode() & 0o007 == 0 { 0o640 } else { 0o600 };
+        with_mode(file, old, old.mode() & mask)
+    }
+
+    /// The owner, the group and the mode of the old file.
+    pub(super) fn same(file: &File, old: &Metadata) -> io::Result<()> {
+        with_mode(file, old, old.mode() & 0o777)
+    }
+
+    fn with_mode(file: &File, old: &Metadata, mode: u32) -> io::Result<()> {
         let new = file.metadata()?;
         if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
             fchown(file, Some(old.uid()), Some(old.gid()))?;
         }
-        let mask = if old.mode() & 0o007 == 0 { 0o640 } else { 0o600 };
-        file.set_permissions(Permissions::from_mode(old.mode() & mask))
+        file.set_permissions(Permissions::from_mode(mode))
     }
 
     pub(super) fn sync_folder(target: &Path) -> io::Result<()> {
@@ -285,6 +330,10 @@ mod platform {
     }
 
     pub(super) fn liken(_: &File, _: &Metadata) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(super) fn same(_: &File, _: &Metadata) -> io::Result<()> {
         Ok(())
     }
 
@@ -325,6 +374,21 @@ mod tests {
         assert!(matches!(steady, Err(FileError::Unsteady { .. })));
         assert!(fs::read_to_string(&path).unwrap().starts_with("theirs"));
         assert!(!folder.path().join("file.cachegate-new").exists());
+    }
+
+    #[test]
+    fn a_document_keeps_its_mode_and_leaves_nothing_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("nx.json");
+        fs::write(&path, "old").unwrap();
+        #[cfg(unix)]
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o664)).unwrap();
+        assert!(edit_document::<FileError>(&path, |old| Ok(Some([old, b" new"].concat()))).unwrap());
+        assert!(!edit_document::<FileError>(&path, |_| Ok(None)).unwrap());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "old new");
+        #[cfg(unix)]
+        assert_eq!(read(&path).unwrap().unwrap().mode(), Some(0o664));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -424,7 +424,7 @@ fn harmless(said: &str) -> String {
 }
 
 /// All but RFC 3986's unreserved characters as `%XX`.
-fn percent_encoded(text: &str) -> String {
+pub(crate) fn percent_encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len() * 3);
     for byte in text.bytes() {
         match byte {

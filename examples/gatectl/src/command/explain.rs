@@ -1,0 +1,51 @@
+//! `explain`.
+
+use cachegate_client::Explained;
+
+use crate::cli::Explain;
+use crate::context::Context;
+use crate::failure::{Failed, Status};
+use crate::show::{GREEN, RED, harmless, moment, pairs, print, print_json, styled};
+
+pub(super) async fn explain(context: &Context, explain: Explain) -> Result<(), Failed> {
+    let server = context.server().await?;
+    if let Some(id) = explain.decision {
+        let refusal = server.decision(id).await?;
+        if context.global.json {
+            return print_json(&refusal);
+        }
+        return print(&pairs(&[
+            ("refused", format!("{} UTC", moment(refusal.at))),
+            ("who", harmless(&refusal.principal.to_string())),
+            ("wanted", harmless(&refusal.action)),
+            ("why", harmless(&refusal.explanation)),
+        ]));
+    }
+    let (Some(action), Some(workspace)) = (explain.action, explain.workspace) else {
+        return Err(Failed::usage(
+            "there is nothing to explain",
+            "name a decision, or `--action ACTION --workspace WORKSPACE`",
+        ));
+    };
+    let workspace = server.workspace(&workspace).await?;
+    let explained =
+        server.explain(action, workspace.id, explain.key.as_deref(), explain.version.as_deref()).await?;
+    if context.global.json {
+        print_json(&explained)?;
+    } else {
+        print(&match &explained {
+            Explained::Allow { reads, writes } => pairs(&[
+                ("answer", styled(GREEN, "allowed")),
+                ("reads", harmless(&reads.join(", "))),
+                ("writes", writes.as_deref().map_or_else(|| "nothing".to_owned(), harmless)),
+            ]),
+            Explained::Deny { explanation, .. } => {
+                pairs(&[("answer", styled(RED, "denied")), ("why", harmless(explanation))])
+            }
+        })?;
+    }
+    match explained {
+        Explained::Allow { .. } => Ok(()),
+        Explained::Deny { .. } => Err(Failed::new(Status::Refused, "denied", "", "")),
+    }
+}
