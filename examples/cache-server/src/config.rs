@@ -141,6 +141,34 @@ pub struct Config {
     pub anchors: Vec<AnchorBuilder>,
     /// What these then get. Organization and workspace may be named.
     pub rules: Vec<RuleBuilder>,
+    /// The URL under which others reach the server, if it is not where it listens.
+    pub issuer: Option<String>,
+    /// Services that sessions are also made for, and that may ask what a token is.
+    pub services: Vec<ServiceEntry>,
+    /// Keys of those who report tokens that they found in public.
+    pub leak_reporters: Vec<ReporterEntry>,
+}
+
+/// A service.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceEntry {
+    /// Its `client_id`.
+    pub name: String,
+    /// The audience of its tokens; without one, it asks about those for this server.
+    pub audience: Option<String>,
+    /// The SHA-256 of its secret, in hexadecimal digits.
+    pub secret_sha256: String,
+}
+
+/// A key of somebody who reports tokens that they found in public.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReporterEntry {
+    /// Its id, as a report names it.
+    pub id: String,
+    /// The public key, in PEM form.
+    pub key: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -155,6 +183,11 @@ struct ConfigFile {
     anchors: Vec<AnchorBuilder>,
     #[serde(default)]
     rules: Vec<RuleBuilder>,
+    issuer: Option<String>,
+    #[serde(default)]
+    services: Vec<ServiceEntry>,
+    #[serde(default)]
+    leak_reporters: Vec<ReporterEntry>,
 }
 
 /// Why the configuration cannot be used.
@@ -213,7 +246,15 @@ impl Config {
             workspace: name(file.workspace, "default")?,
             anchors: file.anchors,
             rules: file.rules,
+            issuer: file.issuer,
+            services: file.services,
+            leak_reporters: file.leak_reporters,
         })
+    }
+
+    /// The URL under which the server issues tokens: the configured one, or where it listens.
+    pub fn issuer(&self) -> String {
+        self.issuer.clone().unwrap_or_else(|| format!("http://{}", self.listen))
     }
 }
 

@@ -15,6 +15,7 @@ mod config;
 mod entries;
 mod first_start;
 mod gradle;
+mod identity;
 mod log;
 mod nix;
 mod nx;
@@ -24,7 +25,10 @@ mod turborepo;
 mod webdav;
 mod workloads;
 
-pub use config::{Command, Config, ConfigError, DistrustCommand, Flags, TokenCommand, WorkspaceCommand};
+pub use config::{
+    Command, Config, ConfigError, DistrustCommand, Flags, ReporterEntry, ServiceEntry, TokenCommand,
+    WorkspaceCommand,
+};
 pub use first_start::announce;
 pub use log::LogSink;
 pub use server::{Server, ServerError, now, serve};

@@ -44,6 +44,8 @@ async fn run(config: &Config) -> Result<(), ServerError> {
         .await
         .map_err(|source| ServerError::Listen { address: config.listen, source })?;
     let address = listener.local_addr().map_err(ServerError::Serve)?;
+    // Where the port was the system's choice, that is where the tokens say they come from.
+    let config = &Config { listen: address, ..config.clone() };
     let server = Arc::new(Server::open(config, Arc::new(LogSink)).await?);
     announce(config, &server, address, server.first_token(), &mut std::io::stdout())
         .map_err(|source| ServerError::Data { path: config.data.clone(), source })?;

@@ -12,6 +12,7 @@ use axum::serve::ListenerExt;
 use cachegate::{
     Authority, BuildError, DecisionSink, FileVault, Gate, IssueError, ManageError, TokenSpec, VaultError,
 };
+use cachegate_http::oauth;
 use cachegate_storage::{Storage, StoreError};
 use cachegate_storage_sqlite::{OpenError, SqliteStorage};
 use cachegate_types::{
@@ -22,6 +23,7 @@ use tokio::net::TcpListener;
 use crate::config::Config;
 use crate::entries::Entries;
 use crate::first_start::{ADMINISTRATOR, write_secret};
+use crate::identity::{self, IdentityError};
 use crate::log::note;
 use crate::workloads::{self, WorkloadsError};
 use crate::{bazel, gradle, nix, nx, plain, turborepo, webdav};
@@ -47,6 +49,7 @@ pub struct Server {
     // Nor do workspaces move from one organization to another.
     homes: Mutex<BTreeMap<WorkspaceId, Home>>,
     first_token: Option<SecretText>,
+    oauth: Router,
 }
 
 /// A workspace's organization: its id and its name.
@@ -90,6 +93,9 @@ pub enum ServerError {
     /// The configuration's anchors and rules cannot be used.
     #[error("{0}; mend the configuration and start again")]
     Workloads(#[from] WorkloadsError),
+    /// The configuration of the server as an identity provider cannot be used.
+    #[error("{0}; mend the configuration and start again")]
+    Identity(#[from] IdentityError),
     /// A command was not done.
     #[error("{0}")]
     Manage(#[from] ManageError),
@@ -144,7 +150,14 @@ impl Server {
         }
         let storage: Arc<dyn Storage> = Arc::new(SqliteStorage::open(&database)?);
         let vault = FileVault::open(&config.data.join("keys"))?;
-        let gate = Gate::builder(Arc::clone(&storage), Arc::new(vault)).sink(sink).build(now()).await?;
+        let issuer = config.issuer();
+        let audiences = identity::audiences(config, &issuer);
+        let gate = Gate::builder(Arc::clone(&storage), Arc::new(vault))
+            .issuer(&issuer)
+            .services(&audiences)
+            .sink(sink)
+            .build(now())
+            .await?;
         Self::compose(config, storage, gate).await
     }
 
@@ -176,8 +189,11 @@ impl Server {
             first_token = Some(issued.token);
         }
         workloads::let_in(config, &gate, &*storage).await?;
+        let oauth = oauth::router(gate.clone(), now, identity::settings(config, gate.issuer())?)
+            .map_err(IdentityError::from)?;
         Ok(Self {
             gate,
+            oauth,
             entries,
             entry_limit: config.entry_limit,
             default_workspace: first.workspace,
@@ -217,6 +233,7 @@ impl Server {
             .merge(rooted)
             .with_state(Arc::clone(self))
             .merge(cachegate_http::api::router(self.gate.clone(), now))
+            .merge(self.oauth.clone())
     }
 
     /// The workspace of this path, if there is one.

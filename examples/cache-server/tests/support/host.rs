@@ -41,6 +41,9 @@ impl Host {
             workspace: "app".parse().expect("a name"),
             anchors: Vec::new(),
             rules: Vec::new(),
+            issuer: Some("http://cache.test".to_owned()),
+            services: Vec::new(),
+            leak_reporters: Vec::new(),
         };
         change(&mut config);
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -55,6 +58,7 @@ impl Host {
             let listener = tokio::net::TcpListener::bind(config.listen).await.expect("a port");
             let address = listener.local_addr().expect("its address");
             let gate = Gate::builder(Arc::clone(&storage), Arc::new(MemoryVault::default()))
+                .issuer(&config.issuer())
                 .clock(clock.clone())
                 .sink(recorder.clone())
                 .build(now())
