@@ -1,0 +1,18 @@
+#![doc = include_str!("../README.md")]
+
+mod attempt;
+mod cookie;
+mod error;
+mod github;
+mod identity;
+mod login;
+mod oidc;
+mod person;
+mod target;
+mod transport;
+
+pub use error::{LoginError, ProviderError};
+pub use github::{DeviceCode, GithubBuilder};
+pub use identity::{Groups, Identity, Membership};
+pub use login::{Begun, Login, LoginBuilder, Poll, Provider, SignedIn};
+pub use oidc::{OidcBuilder, OidcKind};
