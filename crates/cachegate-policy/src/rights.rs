@@ -185,6 +185,13 @@ impl Rights {
         rights
     }
 
+    /// The same rights, reading nothing below this class.
+    #[must_use]
+    pub fn down_to(mut self, floor: LaneClass) -> Self {
+        self.floor = self.floor.min(self.order.rank(floor));
+        self
+    }
+
     /// What the credential may do here after every cut of its own: what [`decide`](crate::decide) allows on the place
     /// itself, on some entry or on some release of it, while no lock stops it.
     ///

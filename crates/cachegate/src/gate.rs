@@ -593,7 +593,7 @@ impl Inner {
         Some(rights)
     }
 
-    fn tell(
+    pub(crate) fn tell(
         &self,
         verdict: Verdict,
         session: Option<&Arc<Session>>,
@@ -734,7 +734,7 @@ fn compile(
     };
     match (&session.principal, record) {
         (Principal::Anonymous, _) | (_, None) => Rights::compile(&here, &Standing::Anonymous, restrictions),
-        (Principal::User(user), Some(_)) => {
+        (Principal::User(user), Some(record)) => {
             let place = memberships.unwrap_or_default().iter().find(|place| {
                 // Tokens of a former time in the organization stay dead, and so does what came of them.
                 let since = place.member.tokens_since;
@@ -744,7 +744,11 @@ fn compile(
             let membership =
                 place.map(|place| Membership { role: place.member.role, groups: place.groups.clone() });
             let standing = Standing::User { user: *user, membership: membership.as_ref(), listed };
-            Rights::compile(&here, &standing, restrictions)
+            let rights = Rights::compile(&here, &standing, restrictions);
+            match record.floor {
+                Some(floor) => rights.down_to(floor),
+                None => rights,
+            }
         }
         (Principal::Ci(_) | Principal::Device(_) | Principal::Workload { .. }, Some(record)) => {
             let main = cachegate_types::Lane::main();

@@ -14,6 +14,7 @@ mod issue;
 mod keys;
 mod manage;
 mod provenance;
+mod release;
 mod session;
 mod sink;
 mod usage;
@@ -41,6 +42,9 @@ pub use manage::{
     Page, TokenState, TokenView, WorkspaceView,
 };
 pub use provenance::{AtHand, NotAdmitted, Provenance, SealError};
+pub use release::{
+    CLOSURE_TOKEN_LIFE, LARGEST_CLOSURE, PublishError, ReleaseSpec, ResolveError, StoredEntry,
+};
 pub use session::{LONGEST_SESSION_LIFE, LoggedIn, REFRESH_LIFE, SESSION_LIFE, SessionSpec};
 pub use sink::{DecisionEvent, DecisionSink, NotRecorded, Overflow, QueueSink};
 pub use vault::{FileVault, KeyVault, MemoryVault, SealedVault, VaultError};

@@ -21,7 +21,7 @@ use cachegate_types::{
 use crate::authenticate::AuthenticateError;
 use crate::gate::{Inner, place_of};
 use crate::issue::{Draft, Issued, limit_of, personal};
-use crate::verdict::{NotAuthenticated, Request, Unavailable, Verdict};
+use crate::verdict::{Allowed, NotAuthenticated, Request, Unavailable, Verdict};
 use crate::{Authentication, Gate, IssueError};
 
 pub use audit::{AuditEnd, AuditFilter};
@@ -168,10 +168,21 @@ impl Inner {
         resource: &Resource,
         now: Timestamp,
     ) -> Result<(), ManageError> {
+        self.allowed(by, action, resource, now).await.map(drop)
+    }
+
+    /// What the author is allowed, if they may do this; `None` is the operator, who may.
+    pub(crate) async fn allowed(
+        &self,
+        by: &Authority<'_>,
+        action: Action,
+        resource: &Resource,
+        now: Timestamp,
+    ) -> Result<Option<Allowed>, ManageError> {
         self.alive(by, now).await?;
-        let Authority::Of(who) = by else { return Ok(()) };
+        let Authority::Of(who) = by else { return Ok(None) };
         match self.decide(&who.session, &Request::new(action, resource), now).await? {
-            Verdict::Allowed(_) => Ok(()),
+            Verdict::Allowed(allowed) => Ok(Some(allowed)),
             Verdict::Denied(denied) => {
                 let denied = self.decisions.keep(denied);
                 Err(ManageError::Denied {

@@ -6,6 +6,7 @@ use cachegate_types::{EntryKey, Lane, MarkId, Principal, Resource, Timestamp, To
 
 use crate::Gate;
 use crate::authenticate::AuthenticateError;
+use crate::gate::Inner;
 use crate::guard::guarded;
 use crate::verdict::{Allowed, NotAuthenticated, Request, Ticket, Unavailable, Verdict};
 
@@ -209,12 +210,7 @@ impl Gate {
         {
             return Err(unavailable(error));
         }
-        let globals = inner.held.globals().await.map_err(unavailable)?;
         let label = label.ok_or(NotAdmitted::NoLabel)?;
-        let label_key = inner
-            .checking_key(label, &globals.keys)
-            .await
-            .map_err(|error| NotAdmitted::Unavailable(Unavailable::Store { detail: error.to_string() }))?;
         let ours = allowed.session.gate == inner.verifier
             && allowed.only_key.as_ref().is_none_or(|only| only == key);
         let at_hand = AtHand {
@@ -223,10 +219,28 @@ impl Gate {
             key,
             digest,
         };
+        inner.admit(label, &at_hand, allowed.read_lanes().chain(allowed.write_lane())).await
+    }
+}
+
+impl Inner {
+    /// Holds a label against an entry with the keys and the marks that are known now.
+    pub(crate) async fn admit<'l>(
+        &self,
+        label: &[u8],
+        at_hand: &AtHand<'_>,
+        lanes: impl Iterator<Item = &'l Lane>,
+    ) -> Result<Provenance, NotAdmitted> {
+        let unavailable = |error| NotAdmitted::Unavailable(Unavailable::from(error));
+        let globals = self.held.globals().await.map_err(unavailable)?;
+        let label_key = self
+            .checking_key(label, &globals.keys)
+            .await
+            .map_err(|error| NotAdmitted::Unavailable(Unavailable::Store { detail: error.to_string() }))?;
         at_hand.admit(
             label,
             |id| label_key.as_deref().filter(|key| key.id() == id),
-            allowed.read_lanes().chain(allowed.write_lane()),
+            lanes,
             globals.marks.iter().map(|mark| (mark.id, &mark.scope)),
         )
     }
@@ -253,12 +267,12 @@ impl AtHand<'_> {
     /// # Errors
     ///
     /// [`NotAdmitted`]: treat the entry as a miss.
-    pub fn admit<'l, 'k>(
+    pub fn admit<'l, 'k, 'm>(
         &self,
         label: &[u8],
         label_key: impl Fn(LabelKeyId) -> Option<&'k LabelKey>,
         mut lanes: impl Iterator<Item = &'l Lane>,
-        mut marks: impl Iterator<Item = (MarkId, &'l MarkScope)>,
+        mut marks: impl Iterator<Item = (MarkId, &'m MarkScope)>,
     ) -> Result<Provenance, NotAdmitted> {
         let fields =
             Label::open(label, label_key).map_err(|error| NotAdmitted::BrokenLabel { code: error.code() })?;
