@@ -148,11 +148,13 @@ impl Workspaces for SqliteStorage {
         &self,
         id: WorkspaceId,
         settings: &WorkspaceSettings,
+        expected: Option<&WorkspaceRecord>,
         act: &Act,
     ) -> Stored<Revision> {
-        let (settings, act) = (settings.clone(), act.clone());
+        let (settings, expected, act) = (settings.clone(), expected.cloned(), act.clone());
         self.act(move |tx| {
             let found = tx.need_workspace(id)?;
+            rules::workspace_as_expected(&found, expected.as_ref())?;
             let settings = rules::settings_to_keep(&found.settings, &settings)?;
             tx.replace_workspace(&WorkspaceRecord { settings, ..found })?;
             tx.commit(&ChangeKind::Workspace(id), &acts::set_settings(id, &act))
@@ -160,11 +162,18 @@ impl Workspaces for SqliteStorage {
         .await
     }
 
-    async fn set_listed(&self, id: WorkspaceId, listed: &[Listed], act: &Act) -> Stored<Revision> {
-        let (listed, act) = (listed.to_vec(), act.clone());
+    async fn set_listed(
+        &self,
+        id: WorkspaceId,
+        listed: &[Listed],
+        expected: Option<&WorkspaceRecord>,
+        act: &Act,
+    ) -> Stored<Revision> {
+        let (listed, expected, act) = (listed.to_vec(), expected.cloned(), act.clone());
         self.act(move |tx| {
             let entry = acts::set_listed(id, listed.len(), &act);
             let found = tx.need_workspace(id)?;
+            rules::workspace_as_expected(&found, expected.as_ref())?;
             tx.replace_workspace(&WorkspaceRecord { listed, ..found })?;
             tx.commit(&ChangeKind::Workspace(id), &entry)
         })

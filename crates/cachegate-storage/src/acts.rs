@@ -9,8 +9,8 @@ use cachegate_types::{
 };
 
 use crate::{
-    AccountRecord, Act, AuditEntry, GroupRecord, KeyRecord, LockRecord, MarkRecord, MassRevocation, MassScope,
-    OrganizationRecord, ReleaseRecord, Revoked, TokenRecord, UserRecord, WorkspaceRecord,
+    AccountRecord, Act, AuditEntry, GroupRecord, KeyRecord, LockRecord, MarkRecord, MassRevocation,
+    MassScope, OrganizationRecord, ReleaseRecord, Revoked, TokenRecord, UserRecord, WorkspaceRecord,
 };
 
 macro_rules! codes {

@@ -16,11 +16,11 @@ use cachegate_types::{
 };
 
 use crate::{
-    AccountRecord, Accounts, Act, Audit, AuditEntry, AuditRecord, Change, ChangeKind, Changes, Distrust, GroupRecord, Heartbeat,
-    KeyRecord, Keys, LockRecord, Locks, MarkRecord, MassRevocation, MemberRecord, Members, MembershipRecord,
-    OneUse, OrganizationRecord, Organizations, Pending, Preconditions, ReleaseRecord, Releases, Revisions,
-    Revoked, Rules, RulesDocument, SingleUse, StoreError, Superseded, TokenFilter, TokenRecord, Tokens,
-    UserRecord, WorkspaceRecord, Workspaces, acts, audit, rules,
+    AccountRecord, Accounts, Act, Audit, AuditEntry, AuditRecord, Change, ChangeKind, Changes, Distrust,
+    GroupRecord, Heartbeat, KeyRecord, Keys, LockRecord, Locks, MarkRecord, MassRevocation, MemberRecord,
+    Members, MembershipRecord, OneUse, OrganizationRecord, Organizations, Pending, Preconditions,
+    ReleaseRecord, Releases, Revisions, Revoked, Rules, RulesDocument, SingleUse, StoreError, Superseded,
+    TokenFilter, TokenRecord, Tokens, UserRecord, WorkspaceRecord, Workspaces, acts, audit, rules,
 };
 
 type Stored<T> = Result<T, StoreError>;
@@ -339,18 +339,27 @@ impl Workspaces for MemoryStorage {
         &self,
         id: WorkspaceId,
         settings: &WorkspaceSettings,
+        expected: Option<&WorkspaceRecord>,
         act: &Act,
     ) -> Stored<Revision> {
         self.act(|state| {
             let Some(workspace) = state.workspaces.get_mut(&id) else { return missing("workspace") };
+            rules::workspace_as_expected(workspace, expected)?;
             workspace.settings = rules::settings_to_keep(&workspace.settings, settings)?;
             Ok(state.commit(ChangeKind::Workspace(id), acts::set_settings(id, act)))
         })
     }
 
-    async fn set_listed(&self, id: WorkspaceId, listed: &[Listed], act: &Act) -> Stored<Revision> {
+    async fn set_listed(
+        &self,
+        id: WorkspaceId,
+        listed: &[Listed],
+        expected: Option<&WorkspaceRecord>,
+        act: &Act,
+    ) -> Stored<Revision> {
         self.act(|state| {
             let Some(workspace) = state.workspaces.get_mut(&id) else { return missing("workspace") };
+            rules::workspace_as_expected(workspace, expected)?;
             workspace.listed = listed.to_vec();
             Ok(state.commit(ChangeKind::Workspace(id), acts::set_listed(id, listed.len(), act)))
         })

@@ -5,7 +5,10 @@ use std::time::Duration;
 use cachegate_policy::WorkspaceSettings;
 use cachegate_types::{OrganizationId, Timestamp, TokenId, UserId};
 
-use crate::{GroupRecord, KeyRecord, MassRevocation, Preconditions, StoreError, TokenFilter, TokenRecord};
+use crate::{
+    GroupRecord, KeyRecord, MassRevocation, Preconditions, StoreError, TokenFilter, TokenRecord,
+    WorkspaceRecord,
+};
 
 /// What a transaction reads of the store, with the rows locked until it ends.
 pub trait Known {
@@ -120,6 +123,22 @@ pub fn settings_to_keep(
         stored.lane_generation.checked_add(1).ok_or(StoreError::Precondition { what: "lane generation" })?
     };
     Ok(WorkspaceSettings { lane_generation, ..wanted.clone() })
+}
+
+/// Whether a workspace is still as whoever changes it has seen it: its settings and its list.
+///
+/// # Errors
+///
+/// [`StoreError::Precondition`] when it is not.
+pub fn workspace_as_expected(
+    stored: &WorkspaceRecord,
+    expected: Option<&WorkspaceRecord>,
+) -> Result<(), StoreError> {
+    let same = |seen: &WorkspaceRecord| seen.settings == stored.settings && seen.listed == stored.listed;
+    match expected.is_none_or(same) {
+        true => Ok(()),
+        false => Err(StoreError::Precondition { what: "workspace" }),
+    }
 }
 
 /// What `tokens_since` becomes for somebody who leaves at `left`, when they come back.

@@ -110,17 +110,26 @@ pub trait Workspaces: Send + Sync {
     /// Replaces the settings whole. Case: `settings_are_replaced_whole`. A changed lane order gets the next
     /// lane generation, whatever the argument says; otherwise the generation stays. Cases:
     /// `a_changed_lane_order_takes_the_next_generation`, `the_lane_generation_is_the_stores_own`. `Missing`
-    /// without the workspace. Case: `settings_need_their_workspace`.
+    /// without the workspace. Case: `settings_need_their_workspace`. `Precondition` where the workspace is no longer as
+    /// `expected` has it. Case: `a_workspace_that_changed_meanwhile_is_not_written_over`.
     async fn set_settings(
         &self,
         id: WorkspaceId,
         settings: &WorkspaceSettings,
+        expected: Option<&WorkspaceRecord>,
         act: &Act,
     ) -> Stored<Revision>;
 
     /// Replaces the list whole. Case: `a_list_is_replaced_whole`. `Missing` without the workspace. Case:
-    /// `a_list_needs_its_workspace`.
-    async fn set_listed(&self, id: WorkspaceId, listed: &[Listed], act: &Act) -> Stored<Revision>;
+    /// `a_list_needs_its_workspace`. `Precondition` where the workspace is no longer as `expected` has it. Case:
+    /// `a_workspace_that_changed_meanwhile_is_not_written_over`.
+    async fn set_listed(
+        &self,
+        id: WorkspaceId,
+        listed: &[Listed],
+        expected: Option<&WorkspaceRecord>,
+        act: &Act,
+    ) -> Stored<Revision>;
 }
 
 /// People, their places in organizations, and groups.

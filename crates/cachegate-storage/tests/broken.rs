@@ -78,6 +78,7 @@ faults! {
     DocumentOverwritten: "writes whatever was expected", found by a_document_needs_the_expected_revision;
     DocumentRace: "looks at the revision, then writes, unlocked", found by one_of_many_racing_writers_wins;
     KeyRevivable: "lets a writer take a revocation back", found by a_revoked_key_stays_revoked;
+    ExpectationIgnored: "writes over what changed meanwhile", found by a_workspace_that_changed_meanwhile_is_not_written_over;
     LaneGenerationFromCaller: "believes the caller's generation", found by the_lane_generation_is_the_stores_own;
 }
 
@@ -266,19 +267,28 @@ back_end! { Workspaces {
             &self,
             id: WorkspaceId,
             settings: &WorkspaceSettings,
+            expected: Option<&WorkspaceRecord>,
             act: &Act,
         ) -> Stored<Revision> {
-            let revision = self.inner.set_settings(id, settings, act).await?;
+            let expected = expected.filter(|_| !self.is(Fault::ExpectationIgnored));
+            let revision = self.inner.set_settings(id, settings, expected, act).await?;
             if self.is(Fault::LaneGenerationFromCaller) {
                 self.notes(|notes| notes.generations.insert(id, settings.lane_generation));
             }
             Ok(revision)
         }
 
-        async fn set_listed(&self, id: WorkspaceId, listed: &[Listed], act: &Act) -> Stored<Revision> {
-            let revision = self.inner.set_listed(id, listed, act).await?;
+        async fn set_listed(
+            &self,
+            id: WorkspaceId,
+            listed: &[Listed],
+            expected: Option<&WorkspaceRecord>,
+            act: &Act,
+        ) -> Stored<Revision> {
+            let expected = expected.filter(|_| !self.is(Fault::ExpectationIgnored));
+            let revision = self.inner.set_listed(id, listed, expected, act).await?;
             if self.is(Fault::RevisionSkipped) {
-                return self.inner.set_listed(id, listed, act).await;
+                return self.inner.set_listed(id, listed, None, act).await;
             }
             Ok(revision)
         }

@@ -182,8 +182,18 @@ pass_on! {
             after: Option<WorkspaceId>,
             limit: usize,
         ) -> Vec<WorkspaceRecord>;
-        fn set_settings(id: WorkspaceId, settings: &WorkspaceSettings, act: &Act) -> Revision;
-        fn set_listed(id: WorkspaceId, listed: &[Listed], act: &Act) -> Revision;
+        fn set_settings(
+            id: WorkspaceId,
+            settings: &WorkspaceSettings,
+            expected: Option<&WorkspaceRecord>,
+            act: &Act,
+        ) -> Revision;
+        fn set_listed(
+            id: WorkspaceId,
+            listed: &[Listed],
+            expected: Option<&WorkspaceRecord>,
+            act: &Act,
+        ) -> Revision;
     }
     Members {
         fn create_user(record: &UserRecord, act: &Act) -> ();

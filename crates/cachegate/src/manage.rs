@@ -321,13 +321,30 @@ impl Gate {
         settings: &WorkspaceSettings,
         now: Timestamp,
     ) -> Result<Revision, ManageError> {
+        self.set_settings_over(by, workspace, settings, None, now).await
+    }
+
+    /// The same, if settings and list are still as `seen`: so that of two who change them neither undoes unawares what
+    /// the other did.
+    ///
+    /// # Errors
+    ///
+    /// [`ManageError`]; `Changed` where they are not.
+    pub async fn set_settings_over(
+        &self,
+        by: &Authority<'_>,
+        workspace: WorkspaceId,
+        settings: &WorkspaceSettings,
+        seen: Option<&WorkspaceRecord>,
+        now: Timestamp,
+    ) -> Result<Revision, ManageError> {
         let inner = &*self.inner;
         let place = Resource::Workspace(workspace);
         inner.may(by, Action::Administer, &place, now).await?;
         let before = inner.held.workspace(workspace).await?;
         let wanted = opened(before.as_deref().map(|before| &before.settings), settings);
         inner.holds(by, &place, wanted, now).await?;
-        let revision = inner.held.storage().set_settings(workspace, settings, &by.act(now)).await?;
+        let revision = inner.held.storage().set_settings(workspace, settings, seen, &by.act(now)).await?;
         Ok(inner.take_in(revision).await)
     }
 

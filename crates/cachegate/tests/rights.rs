@@ -113,7 +113,7 @@ fn one_credential_has_one_lane_per_workspace() {
         // More grants give more levels and never another lane.
         let listed = [Listed { party: ListedParty::User(user), actions: ActionSet::ALL }];
         let act = cachegate_storage::Act { by: Principal::Anonymous, token: None, at: NOW.into() };
-        scene.storage.set_listed(scene.workspace, &listed, &act).await.expect("listed");
+        scene.storage.set_listed(scene.workspace, &listed, None, &act).await.expect("listed");
         scene.gate.catch_up().await.expect("a revision");
         for (token, lane) in &tokens {
             for action in [Action::Write, Action::Read] {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use cachegate::{Authentication, Authority, Gate, Once, Page};
 use cachegate_types::Timestamp;
+use http::HeaderValue;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -25,6 +26,7 @@ pub(super) struct Call {
     pub(super) query: Query,
     pub(super) body: Bytes,
     pub(super) key: Option<String>,
+    pub(super) if_match: Vec<HeaderValue>,
 }
 
 impl Call {
@@ -41,6 +43,13 @@ impl Call {
     pub(super) fn id<T: FromStr>(&self, name: &str) -> Result<T, Problem> {
         let found = self.path.iter().find(|(key, _)| key == name);
         found.and_then(|(_, value)| value.parse().ok()).ok_or(Problem::NOT_FOUND)
+    }
+
+    /// Whether the request is for whatever state a thing is in, or for this one (RFC 9110, section 13.1.1).
+    pub(super) fn is_for(&self, etag: &HeaderValue) -> bool {
+        let mut tags = self.if_match.iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+        self.if_match.is_empty()
+            || tags.any(|tag| matches!(tag.trim_ascii(), tag if tag == b"*" || tag == etag.as_bytes()))
     }
 
     pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, Problem> {

@@ -21,6 +21,7 @@
 //! unknown and what is not granted are the same 404. Refusals are problem details (RFC 9457) with a stable `code`.
 //! Bodies are read strictly: a member that is unknown is an error. A list is given in pages of at most 100. A creation
 //! with an `Idempotency-Key` is done once however often it is sent; a token's plain form is in the first answer alone.
+//! A workspace's settings and list are changed under the `ETag` that its administrator saw, with `If-Match`.
 //! [`OPENAPI`] describes all of it.
 
 mod call;
@@ -92,19 +93,25 @@ struct Api {
 struct Answer {
     status: StatusCode,
     body: Option<Value>,
+    etag: Option<HeaderValue>,
 }
 
 impl Answer {
     fn ok(body: Value) -> Self {
-        Self { status: StatusCode::OK, body: Some(body) }
+        Self { status: StatusCode::OK, body: Some(body), etag: None }
     }
 
     fn created(body: Value) -> Self {
-        Self { status: StatusCode::CREATED, body: Some(body) }
+        Self { status: StatusCode::CREATED, body: Some(body), etag: None }
     }
 
     fn done() -> Self {
-        Self { status: StatusCode::NO_CONTENT, body: None }
+        Self { status: StatusCode::NO_CONTENT, body: None, etag: None }
+    }
+
+    /// The same with what tells this state of the thing from another.
+    fn tagged(self, etag: Option<HeaderValue>) -> Self {
+        Self { etag, ..self }
     }
 }
 
@@ -184,8 +191,16 @@ const JSON: &str = "application/json";
 
 async fn serve(api: Arc<Api>, operation: Operation, request: Request) -> Response<Body> {
     match call(&api, operation, request).await {
-        Ok(Answer { status, body: Some(body) }) => answer(status, JSON, body.to_string()),
-        Ok(Answer { status, body: None }) => answer(status, "", String::new()),
+        Ok(Answer { status, body, etag }) => {
+            let mut response = match body {
+                Some(body) => answer(status, JSON, body.to_string()),
+                None => answer(status, "", String::new()),
+            };
+            if let Some(etag) = etag {
+                response.headers_mut().insert(header::ETAG, etag);
+            }
+            response
+        }
         Err(problem) => problem.into_response(),
     }
 }
@@ -210,6 +225,7 @@ async fn call(api: &Arc<Api>, operation: Operation, request: Request) -> Answere
     };
     let query = Query::read(parts.uri.query().unwrap_or_default(), operation.query)?;
     let key = idempotency_key(&parts.headers)?;
+    let if_match = parts.headers.get_all(header::IF_MATCH).iter().cloned().collect();
     // What is no text is the name of nothing.
     let path = RawPathParams::from_request_parts(&mut parts, &()).await.map_err(|_| Problem::NOT_FOUND)?;
     let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -220,7 +236,7 @@ async fn call(api: &Arc<Api>, operation: Operation, request: Request) -> Answere
     if operation.body && !is_json(&parts.headers) {
         return Err(Problem::MEDIA_TYPE);
     }
-    (operation.run)(Call { api: Arc::clone(api), now, who, path, query, body, key }).await
+    (operation.run)(Call { api: Arc::clone(api), now, who, path, query, body, key, if_match }).await
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -1,9 +1,10 @@
 //! Organizations and workspaces.
 
-use cachegate::{Made, WorkspaceView};
+use cachegate::{Made, ManageError, WorkspaceView};
 use cachegate_policy::{
     LaneOrder, Listed, ListedParty, OpenTo, PersonalLane, ReadOnlyCiWrites, WorkspaceSettings,
 };
+use cachegate_storage::WorkspaceRecord;
 use cachegate_types::{AccessLevel, ActionSet, GroupId, Name, OrganizationId, UserId, WorkspaceId};
 use serde::Deserialize;
 
@@ -82,8 +83,12 @@ pub(super) async fn create_workspace(call: Call) -> Answered {
 
 /// `GET /workspaces/{workspace}`.
 pub(super) async fn workspace(call: Call) -> Answered {
-    let found = seen(&call).await?;
-    Ok(Answer::ok(shape::workspace(&found)))
+    workspace_as_it_is(&call).await
+}
+
+async fn workspace_as_it_is(call: &Call) -> Answered {
+    let found = seen(call).await?;
+    Ok(Answer::ok(shape::workspace(&found)).tagged(shape::etag(&found)))
 }
 
 async fn seen(call: &Call) -> Result<WorkspaceView, Problem> {
@@ -93,9 +98,32 @@ async fn seen(call: &Call) -> Result<WorkspaceView, Problem> {
 /// `PUT /workspaces/{workspace}/settings`.
 pub(super) async fn set_settings(call: Call) -> Answered {
     let workspace = call.id("workspace")?;
-    let settings: Settings = call.read()?;
-    call.gate().set_settings(&call.by(), workspace, &settings.into(), call.now).await?;
-    Ok(Answer::ok(shape::workspace(&seen(&call).await?)))
+    let settings = call.read::<Settings>()?.into();
+    let expected = expected(&call).await?;
+    let (gate, by) = (call.gate(), call.by());
+    let changed = gate.set_settings_over(&by, workspace, &settings, expected.as_ref(), call.now);
+    changed.await.map_err(|error| conditional(&call, error))?;
+    workspace_as_it_is(&call).await
+}
+
+/// The workspace that a conditional request is about: what it is when it has the `ETag` that the request names.
+async fn expected(call: &Call) -> Result<Option<WorkspaceRecord>, Problem> {
+    if call.if_match.is_empty() {
+        return Ok(None);
+    }
+    let found = seen(call).await?;
+    match shape::etag(&found) {
+        Some(etag) if !call.is_for(&etag) => Err(Problem::CHANGED),
+        // Whoever sees no `ETag` may not change it, which the kernel says.
+        Some(_) | None => Ok(Some(found.record)),
+    }
+}
+
+fn conditional(call: &Call, error: ManageError) -> Problem {
+    match error {
+        ManageError::Changed { .. } if !call.if_match.is_empty() => Problem::CHANGED,
+        error => error.into(),
+    }
 }
 
 #[derive(Deserialize)]
@@ -132,6 +160,9 @@ pub(super) async fn set_listed(call: Call) -> Answered {
         Ok(Listed { party, actions: line.actions })
     });
     let lines = lines.collect::<Result<Vec<_>, _>>()?;
-    call.gate().set_listed(&call.by(), workspace, &lines, call.now).await?;
-    Ok(Answer::ok(shape::workspace(&seen(&call).await?)))
+    let expected = expected(&call).await?;
+    let (gate, by) = (call.gate(), call.by());
+    let changed = gate.set_listed_over(&by, workspace, &lines, expected.as_ref(), call.now);
+    changed.await.map_err(|error| conditional(&call, error))?;
+    workspace_as_it_is(&call).await
 }

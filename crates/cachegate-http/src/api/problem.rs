@@ -55,6 +55,11 @@ impl Problem {
         "bad_idempotency_key",
         "an idempotency key is one header of 1 to 128 bytes of visible ASCII",
     );
+    pub(super) const CHANGED: Self = problem(
+        StatusCode::PRECONDITION_FAILED,
+        "changed",
+        "somebody else has changed it since it had this `ETag`; look again and repeat",
+    );
     pub(super) const NOT_A_PERSON: Self = problem(
         StatusCode::FORBIDDEN,
         "not_a_person",

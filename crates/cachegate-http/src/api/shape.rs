@@ -10,6 +10,8 @@ use cachegate_storage::{
     WorkspaceRecord,
 };
 use cachegate_types::{Action, GrantSource, Principal, Resource, Restriction, Timestamp};
+use http::HeaderValue;
+use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
 pub(super) fn principal(principal: &Principal) -> Value {
@@ -153,6 +155,15 @@ pub(super) fn workspace(view: &WorkspaceView) -> Value {
         members.insert("listed".to_owned(), list(&view.record.listed));
     }
     shaped
+}
+
+/// What tells this state of a workspace's settings and list from another, for those who see them.
+pub(super) fn etag(view: &WorkspaceView) -> Option<HeaderValue> {
+    let WorkspaceView { record, actions } = view;
+    let state = json!([settings(&record.settings), list(&record.listed), record.settings.lane_generation]);
+    let digest = digest(&SHA256, state.to_string().as_bytes());
+    let tag = digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect::<String>();
+    HeaderValue::try_from(format!("\"{tag}\"")).ok().filter(|_| actions.contains(Action::Administer))
 }
 
 pub(super) fn made_workspace(record: WorkspaceRecord) -> Value {

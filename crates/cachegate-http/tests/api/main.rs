@@ -8,6 +8,7 @@
 )]
 
 mod client;
+mod conditional;
 mod hostile;
 mod matrix;
 mod random;

@@ -393,9 +393,9 @@ pub(super) async fn every_act(storage: &dyn Storage) -> Result<Vec<Done>, Violat
     quiet(acts::yank_release(published.workspace, &published.version, &act));
 
     let mut loud = |revision, kind, entry| done.push(Done { change: Some((revision, kind)), entry });
-    let revision = storage.set_settings(second.id, &WorkspaceSettings::default(), &act).await?;
+    let revision = storage.set_settings(second.id, &WorkspaceSettings::default(), None, &act).await?;
     loud(revision, ChangeKind::Workspace(second.id), acts::set_settings(second.id, &act));
-    let revision = storage.set_listed(second.id, &[], &act).await?;
+    let revision = storage.set_listed(second.id, &[], None, &act).await?;
     loud(revision, ChangeKind::Workspace(second.id), acts::set_listed(second.id, 0, &act));
     let revision = storage.set_member(first.id, person.id, Role::Admin, &act).await?;
     loud(revision, ChangeKind::User(person.id), acts::set_member(first.id, person.id, Role::Admin, &act));
@@ -444,8 +444,8 @@ pub(super) async fn refused_acts(storage: &dyn Storage) -> Outcome {
         storage.create_organization(&organization_record(1)?, &act(6)).await.is_err(),
         storage.create_workspace(&workspace_record(1, 1)?, &act(6)).await.is_err(),
         storage.create_workspace(&workspace_record(9, 9)?, &act(6)).await.is_err(),
-        storage.set_settings(workspace(9), &WorkspaceSettings::default(), &act(6)).await.is_err(),
-        storage.set_listed(workspace(9), &[], &act(6)).await.is_err(),
+        storage.set_settings(workspace(9), &WorkspaceSettings::default(), None, &act(6)).await.is_err(),
+        storage.set_listed(workspace(9), &[], None, &act(6)).await.is_err(),
         storage.create_user(&user_record(1)?, &act(6)).await.is_err(),
         storage.set_member(organization(9), user(1), Role::Owner, &act(6)).await.is_err(),
         storage.set_member(organization(1), user(9), Role::Owner, &act(6)).await.is_err(),

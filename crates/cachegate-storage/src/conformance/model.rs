@@ -234,7 +234,7 @@ impl Model {
             }
             Deed::SetSettings { id, usual_order, level, generation } => {
                 let settings = settings(*usual_order, *level, *generation)?;
-                let found = storage.set_settings(workspace(*id), &settings, &act).await;
+                let found = storage.set_settings(workspace(*id), &settings, None, &act).await;
                 let wrong = problems(&[(!self.knows_workspace(*id), Refusal::Missing)]);
                 let kind = ChangeKind::Workspace(workspace(*id));
                 if self.loud(found, &wrong, kind, acts::set_settings(workspace(*id), &act))? {
@@ -246,12 +246,21 @@ impl Model {
                     }
                 }
             }
-            Deed::SetListed { id, count } => {
+            Deed::SetListed { id, count, seen } => {
                 let listed: Vec<Listed> = (0..*count)
                     .map(|number| Listed { party: ListedParty::User(user(number)), actions: ActionSet::ALL })
                     .collect();
-                let found = storage.set_listed(workspace(*id), &listed, &act).await;
-                let wrong = problems(&[(!self.knows_workspace(*id), Refusal::Missing)]);
+                let held = self.workspaces.iter().find(|known| known.id == workspace(*id)).cloned();
+                let seen = held.clone().filter(|_| *seen != 0).map(|held| match seen {
+                    1 => held,
+                    _ => WorkspaceRecord { listed: [held.listed, listed.clone()].concat(), ..held },
+                });
+                let changed = seen.as_ref().is_some_and(|seen| Some(seen) != held.as_ref());
+                let found = storage.set_listed(workspace(*id), &listed, seen.as_ref(), &act).await;
+                let wrong = problems(&[
+                    (!self.knows_workspace(*id), Refusal::Missing),
+                    (changed, Refusal::Precondition),
+                ]);
                 let entry = acts::set_listed(workspace(*id), listed.len(), &act);
                 if self.loud(found, &wrong, ChangeKind::Workspace(workspace(*id)), entry)? {
                     for known in self.workspaces.iter_mut().filter(|known| known.id == workspace(*id)) {

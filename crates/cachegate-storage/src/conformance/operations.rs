@@ -27,6 +27,8 @@ pub(super) enum Deed {
     SetListed {
         id: u8,
         count: u8,
+        /// Whether it expects something of the workspace: nothing, what is there, or something else.
+        seen: u8,
     },
     CreateUser {
         id: u8,
@@ -252,7 +254,7 @@ impl Random {
                 level: self.below(4),
                 generation: self.below(5),
             },
-            4 => Deed::SetListed { id: self.id(4), count: self.below(3) },
+            4 => Deed::SetListed { id: self.id(4), count: self.below(3), seen: self.below(3) },
             5 => Deed::CreateUser { id: self.id(4) },
             6 | 7 => Deed::SetMember { organization: self.id(3), user: self.id(4), role: self.role() },
             8 | 9 => Deed::RemoveMember { organization: self.id(3), user: self.id(4) },

@@ -140,7 +140,7 @@ persistent_cases! {
         };
         let storage = open();
         equal("the audit", &storage.audit(0, usize::MAX).await?, &before)?;
-        storage.set_listed(workspace(1), &[], &act(30)).await?;
+        storage.set_listed(workspace(1), &[], None, &act(30)).await?;
         let after = storage.audit(u64::try_from(before.len()).unwrap_or(0), 9).await?;
         equal("the number of new records", &after.len(), &1)?;
         verify_chain(&after, before.last()).map_err(|error| super::Violation::new(error.to_string()))?;

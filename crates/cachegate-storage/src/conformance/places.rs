@@ -138,7 +138,7 @@ cases! {
         furnish(&*storage).await?;
         let wanted = WorkspaceSettings { lanes: LaneOrder::default(), lane_generation: 0, ..unusual_settings(0)? };
         for settings in [wanted, WorkspaceSettings::default()] {
-            storage.set_settings(workspace(1), &settings, &act(1)).await?;
+            storage.set_settings(workspace(1), &settings, None, &act(1)).await?;
             let expected = WorkspaceRecord { settings, ..workspace_record(1, 1)? };
             equal("the workspace", &storage.workspace(workspace(1)).await?, &Some(expected))?;
         }
@@ -150,7 +150,7 @@ cases! {
         furnish(&*storage).await?;
         let (usual, unusual) = (WorkspaceSettings::default(), unusual_settings(0)?);
         for (settings, generation) in [(&unusual, 1), (&usual, 2), (&unusual, 3), (&unusual, 3)] {
-            storage.set_settings(workspace(1), settings, &act(1)).await?;
+            storage.set_settings(workspace(1), settings, None, &act(1)).await?;
             let found = storage.workspace(workspace(1)).await?.map(|found| found.settings);
             let expected = WorkspaceSettings { lane_generation: generation, ..settings.clone() };
             equal("the settings", &found, &Some(expected))?;
@@ -162,19 +162,37 @@ cases! {
         furnish(&*storage).await?;
         let generation = |found: Option<WorkspaceRecord>| found.map(|found| found.settings.lane_generation);
         let usual = WorkspaceSettings { lane_generation: 77, ..WorkspaceSettings::default() };
-        storage.set_settings(workspace(1), &usual, &act(1)).await?;
+        storage.set_settings(workspace(1), &usual, None, &act(1)).await?;
         equal("with the same order", &generation(storage.workspace(workspace(1)).await?), &Some(0))?;
-        storage.set_settings(workspace(1), &unusual_settings(77)?, &act(1)).await?;
+        storage.set_settings(workspace(1), &unusual_settings(77)?, None, &act(1)).await?;
         equal("with another order", &generation(storage.workspace(workspace(1)).await?), &Some(1))?;
-        storage.set_settings(workspace(1), &unusual_settings(0)?, &act(1)).await?;
+        storage.set_settings(workspace(1), &unusual_settings(0)?, None, &act(1)).await?;
         equal("with that order again", &generation(storage.workspace(workspace(1)).await?), &Some(1))?;
     }
 
     /// There are no settings without a workspace.
     async fn settings_need_their_workspace(storage) {
         furnish(&*storage).await?;
-        let answer = storage.set_settings(workspace(9), &WorkspaceSettings::default(), &act(1)).await;
+        let answer = storage.set_settings(workspace(9), &WorkspaceSettings::default(), None, &act(1)).await;
         refused("settings of nothing", answer, Refusal::Missing)?;
+    }
+
+    /// Whoever changes what somebody else has changed since they looked is told, and changes nothing.
+    async fn a_workspace_that_changed_meanwhile_is_not_written_over(storage) {
+        furnish(&*storage).await?;
+        let seen = workspace_record(1, 1)?;
+        storage.set_listed(workspace(1), &[], Some(&seen), &act(1)).await?;
+        let now = WorkspaceRecord { listed: Vec::new(), ..seen.clone() };
+        equal("the workspace", &storage.workspace(workspace(1)).await?, &Some(now.clone()))?;
+        let answer = storage.set_listed(workspace(1), &listed(), Some(&seen), &act(2)).await;
+        refused("a list over another", answer, Refusal::Precondition)?;
+        let settings = unusual_settings(0)?;
+        let answer = storage.set_settings(workspace(1), &settings, Some(&seen), &act(2)).await;
+        refused("settings over another list", answer, Refusal::Precondition)?;
+        equal("the workspace", &storage.workspace(workspace(1)).await?, &Some(now.clone()))?;
+        storage.set_settings(workspace(1), &settings, Some(&now), &act(2)).await?;
+        let answer = storage.set_settings(workspace(1), &settings, Some(&now), &act(2)).await;
+        refused("settings over others", answer, Refusal::Precondition)?;
     }
 
     /// A new list leaves nothing of the former one, and keeps its order.
@@ -185,7 +203,7 @@ cases! {
             Listed { party: ListedParty::Group(group(3)), actions: ActionSet::EMPTY },
         ];
         for listed in [other, Vec::new()] {
-            storage.set_listed(workspace(1), &listed, &act(1)).await?;
+            storage.set_listed(workspace(1), &listed, None, &act(1)).await?;
             let expected = WorkspaceRecord { listed, ..workspace_record(1, 1)? };
             equal("the workspace", &storage.workspace(workspace(1)).await?, &Some(expected))?;
         }
@@ -194,7 +212,7 @@ cases! {
     /// There is no list without a workspace.
     async fn a_list_needs_its_workspace(storage) {
         furnish(&*storage).await?;
-        let answer = storage.set_listed(workspace(9), &listed(), &act(1)).await;
+        let answer = storage.set_listed(workspace(9), &listed(), None, &act(1)).await;
         refused("a list of nothing", answer, Refusal::Missing)?;
     }
 }

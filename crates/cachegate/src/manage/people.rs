@@ -1,7 +1,7 @@
 //! Groups, and whom a workspace lists.
 
 use cachegate_policy::Listed;
-use cachegate_storage::{GroupRecord, StoreError};
+use cachegate_storage::{GroupRecord, StoreError, WorkspaceRecord};
 use cachegate_types::{
     Action, ActionSet, GroupId, Name, OrganizationId, Resource, Revision, Role, Timestamp, UserId,
     WorkspaceId,
@@ -95,6 +95,22 @@ impl Gate {
         listed: &[Listed],
         now: Timestamp,
     ) -> Result<Revision, ManageError> {
+        self.set_listed_over(by, workspace, listed, None, now).await
+    }
+
+    /// The same, if settings and list are still as `seen`.
+    ///
+    /// # Errors
+    ///
+    /// [`ManageError`]; `Changed` where they are not.
+    pub async fn set_listed_over(
+        &self,
+        by: &Authority<'_>,
+        workspace: WorkspaceId,
+        listed: &[Listed],
+        seen: Option<&WorkspaceRecord>,
+        now: Timestamp,
+    ) -> Result<Revision, ManageError> {
         let inner = &*self.inner;
         let place = Resource::Workspace(workspace);
         inner.may(by, Action::Administer, &place, now).await?;
@@ -104,7 +120,7 @@ impl Gate {
         let given = listed.iter().filter(|line| !before.listed.contains(line));
         let wanted = given.fold(ActionSet::EMPTY, |all, line| all.union(line.actions));
         inner.holds(by, &place, wanted, now).await?;
-        let revision = inner.held.storage().set_listed(workspace, listed, &by.act(now)).await?;
+        let revision = inner.held.storage().set_listed(workspace, listed, seen, &by.act(now)).await?;
         Ok(inner.take_in(revision).await)
     }
 }
