@@ -11,7 +11,7 @@ use cachegate_federation::{
     Fact, FactClass, FactKind, FactValue, Facts, Federation, Issuer, Keys, Knowledge, Mode, Platform,
     Refusal, TokenKey, TriggerClass, TrustDomain, Verified,
 };
-use cachegate_jwt::{KeySet, UnverifiedJws};
+use cachegate_jwt::{Algorithm, KeySet, UnverifiedJws};
 use cachegate_types::{Lane, Principal};
 use common::{
     AUDIENCE, Case, NOW, anchor, anchor_for, base, case, issuer, jwks, keys, later, now, sign_text, verify,
@@ -341,6 +341,14 @@ fn buildkite_agent_tags_are_the_agents_owners_choice() {
     assert_eq!(Platform::Buildkite.claim_class("agent_tag:queue"), Some(FactClass::Caller));
 }
 
+#[test]
+fn buildkite_a_builds_number_is_a_number_and_a_step_may_have_no_key() {
+    assert_eq!(code(verify_here(&base("buildkite").with("step_key", Value::Null))), "taken");
+    let facts = facts(&base("buildkite"));
+    let number = facts.claim("build_number");
+    assert!(matches!(number, Knowledge::Known(value) if matches!(*value, FactValue::Integer(_))));
+}
+
 // AWS STS.
 
 #[test]
@@ -415,6 +423,16 @@ fn google_an_account_made_again_under_its_address_is_another() {
     assert_eq!(again.text(Fact::ServiceAccountName), first.text(Fact::ServiceAccountName));
     assert_ne!(again.text(Fact::ServiceAccountId), first.text(Fact::ServiceAccountId));
     assert_eq!(class(Platform::GoogleComputeEngine, Fact::ServiceAccountName), Some(FactClass::Name));
+}
+
+#[test]
+fn google_a_token_of_no_instance_or_of_the_short_format_names_no_project() {
+    for missing in ["google", "email"] {
+        let facts = facts(&base("google-compute-engine").without(missing));
+        assert!(!facts.may_write(&Lane::main()), "{missing}");
+    }
+    let token = verify_here(&base("google-compute-engine")).expect("taken").token;
+    assert!(matches!(token, TokenKey::Digest(_)), "it has no id of its own");
 }
 
 // Microsoft Entra ID.
@@ -648,6 +666,12 @@ fn spiffe_the_trust_domain_chooses_the_bundle() {
         let code = code(verify_here(&base("spiffe-jwt-svid").with("sub", subject)));
         assert!(matches!(code, "unknown_issuer" | "claim_missing"), "{subject}: {code}");
     }
+}
+
+#[test]
+fn spiffe_names_no_eddsa() {
+    let algorithms = anchor("spiffe-jwt-svid").build().expect("an anchor").algorithms().to_vec();
+    assert!(!algorithms.contains(&Algorithm::EdDsa), "{algorithms:?}");
 }
 
 #[test]

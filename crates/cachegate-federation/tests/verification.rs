@@ -428,6 +428,53 @@ fn a9_a10_signatures() {
 }
 
 #[test]
+fn a11_an_ed25519_key_of_small_order_or_another_spelling_is_no_key() {
+    let okp = |bytes: [u8; 32]| {
+        let key = json!({ "kty": "OKP", "crv": "Ed25519", "kid": "k", "x": URL_SAFE_NO_PAD.encode(bytes) });
+        let set = json!({ "keys": [key] });
+        anchor("kubernetes").algorithms(&[Algorithm::EdDsa]).keys(Keys::Inline(set)).build()
+    };
+    // RFC 8032, section 7.1, test 1: a good one.
+    let good = URL_SAFE_NO_PAD.decode("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo").expect("base64url");
+    let good: [u8; 32] = good.try_into().expect("32 bytes");
+    assert!(okp(good).is_ok());
+    let mut identity = [0; 32];
+    identity[0] = 1;
+    let mut order_two = [0xff; 32];
+    (order_two[0], order_two[31]) = (0xec, 0x7f);
+    // Zero, written as the prime itself.
+    let mut not_canonical = [0xff; 32];
+    (not_canonical[0], not_canonical[31]) = (0xed, 0x7f);
+    for bytes in [[0; 32], identity, order_two, not_canonical] {
+        assert_eq!(okp(bytes).expect_err("no key is left").code(), "no_usable_key", "{bytes:?}");
+    }
+    // The scalar of a signature has one spelling: with the group's order added it is no signature.
+    let signer = cachegate_jwt::SigningKey::generate(Algorithm::EdDsa).expect("a key");
+    let set = KeySet::from_jwks(cachegate_jwt::to_jwks([signer.verifying_key()]).as_bytes()).expect("a set");
+    let claims = base("kubernetes").payload();
+    let token = signer.sign_claims("JWT", &claims).expect("signed").expose_secret().to_owned();
+    let check = |token: &str| {
+        let built = anchor("kubernetes").algorithms(&[Algorithm::EdDsa]).keys(Keys::Discovery);
+        code(verify_token(built, token, &set, now()))
+    };
+    assert_eq!(check(&token), "taken");
+    let (input, signature) = token.rsplit_once('.').expect("parts");
+    let mut bytes = URL_SAFE_NO_PAD.decode(signature).expect("base64url");
+    // 2^252 + 27742317777372353535851937790883648493, the least byte first.
+    let order = [
+        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+    ];
+    let mut carry = 0;
+    for (byte, add) in bytes[32..].iter_mut().zip(order) {
+        let sum = u16::from(*byte) + add + carry;
+        *byte = sum.to_le_bytes()[0];
+        carry = sum >> 8;
+    }
+    assert_eq!(check(&format!("{input}.{}", URL_SAFE_NO_PAD.encode(bytes))), "signature bad_signature");
+}
+
+#[test]
 fn a12_a13_a_weak_key_and_a_name_twice_are_no_keys() {
     let weak = json!({ "keys": [{ "kty": "RSA", "kid": "k", "n": "AQAB", "e": "AQ", "alg": "RS256" }] });
     let refused = anchor("github-actions").keys(Keys::Inline(weak)).build().expect_err("no key is left");
