@@ -14,6 +14,7 @@ mod issue;
 mod keys;
 mod manage;
 mod provenance;
+mod purge;
 mod release;
 mod session;
 mod sink;
@@ -42,6 +43,7 @@ pub use manage::{
     Page, TokenState, TokenView, WorkspaceView,
 };
 pub use provenance::{AtHand, NotAdmitted, Provenance, SealError};
+pub use purge::{Purged, TOKEN_RETENTION};
 pub use release::{
     CLOSURE_TOKEN_LIFE, LARGEST_CLOSURE, PublishError, ReleaseSpec, ResolveError, StoredEntry,
 };

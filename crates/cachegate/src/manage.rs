@@ -497,10 +497,8 @@ impl Gate {
         let inner = &*self.inner;
         inner.may_lock(by, &scope, now).await?;
         let id = LockId::new(now, inner.random().ok_or(ManageError::Randomness)?);
-        let lock = Lock { id, scope, actions, until };
-        let record = LockRecord { lock, reason, by: by.principal(), at: now };
-        let revision = inner.held.storage().put_lock(&record, &by.act(now)).await?;
-        Ok((id, inner.take_in(revision).await))
+        let (_, revision) = inner.put_lock(by, Lock { id, scope, actions, until }, reason, now).await?;
+        Ok((id, revision))
     }
 
     /// The same for a request that may be sent twice. Sent again after the lock was lifted, it locks again.
@@ -530,9 +528,7 @@ impl Gate {
             return Ok(Made::Before(record));
         }
         let lock = Lock { id: planned.lock(), scope, actions, until };
-        let record = LockRecord { lock, reason, by: by.principal(), at: now };
-        let revision = storage.put_lock(&record, &by.act(now)).await?;
-        inner.take_in(revision).await;
+        let (record, _) = inner.put_lock(by, lock, reason, now).await?;
         Ok(Made::Now(record))
     }
 
@@ -576,9 +572,8 @@ impl Gate {
         let inner = &*self.inner;
         inner.may_mark(by, &scope, now).await?;
         let id = MarkId::new(now, inner.random().ok_or(ManageError::Randomness)?);
-        let record = MarkRecord { id, scope, reason, by: by.principal(), at: now };
-        let revision = inner.held.storage().put_mark(&record, &by.act(now)).await?;
-        Ok((id, inner.take_in(revision).await))
+        let (_, revision) = inner.put_mark(by, id, scope, reason, now).await?;
+        Ok((id, revision))
     }
 
     /// The same for a request that may be sent twice. Sent again after the mark was taken away, it marks again.
@@ -604,9 +599,7 @@ impl Gate {
         {
             return Ok(Made::Before(record));
         }
-        let record = MarkRecord { id: planned.mark(), scope, reason, by: by.principal(), at: now };
-        let revision = storage.put_mark(&record, &by.act(now)).await?;
-        inner.take_in(revision).await;
+        let (record, _) = inner.put_mark(by, planned.mark(), scope, reason, now).await?;
         Ok(Made::Now(record))
     }
 
@@ -842,6 +835,31 @@ impl Inner {
                 decision: None,
             }),
         }
+    }
+
+    async fn put_lock(
+        &self,
+        by: &Authority<'_>,
+        lock: Lock,
+        reason: Description,
+        now: Timestamp,
+    ) -> Result<(LockRecord, Revision), ManageError> {
+        let record = LockRecord { lock, reason, by: by.principal(), at: now };
+        let revision = self.held.storage().put_lock(&record, &by.act(now)).await?;
+        Ok((record, self.take_in(revision).await))
+    }
+
+    async fn put_mark(
+        &self,
+        by: &Authority<'_>,
+        id: MarkId,
+        scope: MarkScope,
+        reason: Description,
+        now: Timestamp,
+    ) -> Result<(MarkRecord, Revision), ManageError> {
+        let record = MarkRecord { id, scope, reason, by: by.principal(), at: now };
+        let revision = self.held.storage().put_mark(&record, &by.act(now)).await?;
+        Ok((record, self.take_in(revision).await))
     }
 
     async fn may_lock(

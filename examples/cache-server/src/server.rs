@@ -34,6 +34,9 @@ const FEED_POLL: Duration = Duration::from_millis(250);
 /// How often issuers' keys are looked at for their age.
 const KEYS_POLL: Duration = Duration::from_secs(10);
 
+/// How often uses are noted, and what has no more effect is forgotten.
+const UPKEEP: Duration = Duration::from_secs(5 * 60);
+
 /// How many workspaces are remembered, by name and by id.
 const NAMES: usize = 1024;
 
@@ -332,6 +335,8 @@ pub async fn serve(
     let feed = tokio::spawn(async move { gate.follow_feed(|| tokio::time::sleep(FEED_POLL)).await });
     let gate = server.gate.clone();
     let keys = tokio::spawn(async move { gate.refresh_keys(|| tokio::time::sleep(KEYS_POLL)).await });
+    let gate = server.gate.clone();
+    let upkeep = tokio::spawn(async move { keep_up(&gate).await });
     // Head and body are two writes: held back for one another they would take 40 ms.
     let listener = listener.tap_io(|stream| {
         if let Err(error) = stream.set_nodelay(true) {
@@ -341,5 +346,19 @@ pub async fn serve(
     let served = axum::serve(listener, server.router()).with_graceful_shutdown(stop).await;
     feed.abort();
     keys.abort();
+    upkeep.abort();
     served.map_err(ServerError::Serve)
+}
+
+async fn keep_up(gate: &Gate) {
+    loop {
+        tokio::time::sleep(UPKEEP).await;
+        // Whatever fails is tried again the next time.
+        if let Err(error) = gate.flush_last_used(now()).await {
+            note(&format!("uses of tokens are not noted: {error}"));
+        }
+        if let Err(error) = gate.purge(now()).await {
+            note(&format!("what has no more effect is not forgotten: {error}"));
+        }
+    }
 }
