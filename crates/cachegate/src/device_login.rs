@@ -4,14 +4,14 @@ use std::fmt;
 use std::time::Duration;
 
 use cachegate_jwt::AuthorizationDetail;
-use cachegate_storage::{OneUse, Preconditions, StoreError};
+use cachegate_storage::{OneUse, Preconditions, StoreError, TokenKind};
 use cachegate_types::{Description, Principal, Restriction, SecretText, Timestamp, TokenId, UserId};
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
 use crate::gate::Inner;
-use crate::manage::{Authority, ManageError};
-use crate::{Gate, IssueError, LoggedIn};
+use crate::manage::{Authority, ManageError, acts_for};
+use crate::{Authentication, Gate, IssueError, LoggedIn};
 
 /// How long a terminal waits for its person.
 pub const DEVICE_LOGIN_LIFE: Duration = Duration::from_secs(15 * 60);
@@ -49,6 +49,8 @@ pub struct WaitingLogin {
     pub requested_at: Timestamp,
     /// Until when.
     pub expires_at: Timestamp,
+    /// What cuts the login, beside all that cuts the credential that approves it: the terminal asks for no more.
+    pub restrictions: Vec<Restriction>,
 }
 
 /// Why a waiting login gives nothing yet, or never will (RFC 8628, section 3.5).
@@ -103,6 +105,8 @@ struct Waiting {
     requested_at: Timestamp,
     expires_at: Timestamp,
     decision: Decision,
+    /// What the terminal wants less of, as an RFC 9396 list.
+    asked: String,
 }
 
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,6 +135,15 @@ impl Waiting {
     }
 }
 
+fn read_details(text: &str) -> Result<Vec<Restriction>, StoreError> {
+    let corrupt = |_| StoreError::Corrupt {
+        what: "waiting login",
+        detail: "its restrictions cannot be read".to_owned(),
+    };
+    let details = AuthorizationDetail::list_from_json(text).map_err(corrupt)?;
+    Ok(details.into_iter().map(Restriction::from).collect())
+}
+
 fn of(text: &str) -> Vec<u8> {
     digest(&SHA256, text.as_bytes()).as_ref().to_vec()
 }
@@ -157,11 +170,27 @@ impl Gate {
         client: Description,
         now: Timestamp,
     ) -> Result<DeviceLogin, IssueError> {
+        self.begin_narrowed_device_login(client, &[], now).await
+    }
+
+    /// The same for a login that is cut like this, whoever approves it.
+    ///
+    /// # Errors
+    ///
+    /// [`IssueError`].
+    pub async fn begin_narrowed_device_login(
+        &self,
+        client: Description,
+        restrictions: &[Restriction],
+        now: Timestamp,
+    ) -> Result<DeviceLogin, IssueError> {
         let inner = &*self.inner;
         inner.ensure_newest(now).await?;
         let (user_code, device_code) = inner.new_codes().ok_or(ManageError::Randomness)?;
         let expires_at = now.saturating_add(DEVICE_LOGIN_LIFE);
-        let waiting = Waiting { client, requested_at: now, expires_at, decision: Decision::Open };
+        let asked: Vec<_> = restrictions.iter().cloned().map(AuthorizationDetail::from).collect();
+        let asked = AuthorizationDetail::list_to_json(&asked);
+        let waiting = Waiting { client, requested_at: now, expires_at, decision: Decision::Open, asked };
         let device = of(device_code.expose_secret());
         let storage = inner.held.storage();
         let put = storage.put_pending(USER_CODES, &of(&user_code), &device, expires_at).await?
@@ -184,12 +213,14 @@ impl Gate {
     /// [`DeviceLoginError::Unknown`] also where somebody has decided, or nobody did in time.
     pub async fn waiting_login(&self, typed: &str, now: Timestamp) -> Result<WaitingLogin, DeviceLoginError> {
         let (_, _, waiting) = self.inner.open_login(typed, now).await?;
+        let restrictions = read_details(&waiting.asked)?;
         let Waiting { client, requested_at, expires_at, .. } = waiting;
-        Ok(WaitingLogin { client, requested_at, expires_at })
+        Ok(WaitingLogin { client, requested_at, expires_at, restrictions })
     }
 
-    /// A person decides on a waiting login. Approved, it becomes a session of theirs, cut by all that cuts the
-    /// credential that they approve with. Of many decisions the first counts.
+    /// A person decides on a waiting login, with a personal token or the session of another login. Approved, it becomes
+    /// a session of theirs, cut by all that cuts the credential that they approve with. Of many decisions the first
+    /// counts.
     ///
     /// # Errors
     ///
@@ -205,6 +236,9 @@ impl Gate {
         inner.alive(by, now).await.map_err(IssueError::from)?;
         let Authority::Of(who) = by else { return Err(IssueError::NotTheOwner.into()) };
         let Principal::User(user) = who.session.principal else { return Err(IssueError::NotTheOwner.into()) };
+        if !inner.speaks_for(who, user).await? {
+            return Err(IssueError::NotTheOwner.into());
+        }
         let (device, before, waiting) = inner.open_login(typed, now).await?;
         let details: Vec<_> = who.restrictions().iter().cloned().map(AuthorizationDetail::from).collect();
         let named = who.session.named_workspace.map(|id| Restriction::Workspaces(vec![id]).into());
@@ -246,12 +280,7 @@ impl Gate {
             Decision::Open => Err(DeviceLoginError::Pending),
             Decision::Denied => Err(DeviceLoginError::Denied),
             Decision::Approved { by, token, details } => {
-                let corrupt = |_| StoreError::Corrupt {
-                    what: "waiting login",
-                    detail: "its restrictions cannot be read".to_owned(),
-                };
-                let details = AuthorizationDetail::list_from_json(&details).map_err(corrupt)?;
-                let restrictions = details.into_iter().map(Restriction::from).collect();
+                let restrictions = [read_details(&details)?, read_details(&waiting.asked)?].concat();
                 let keep_until = waiting.expires_at.saturating_add(DEVICE_LOGIN_LIFE);
                 let once = OneUse { scope: DEVICE_CODES.to_owned(), key: device, keep_until };
                 let preconditions = Preconditions {
@@ -273,6 +302,19 @@ impl Gate {
 }
 
 impl Inner {
+    /// Whether a credential stands for its person, and not for a task: what was exchanged for a while, or is bound to a
+    /// release or a closure, would come to live as long as a login.
+    async fn speaks_for(&self, who: &Authentication, user: UserId) -> Result<bool, StoreError> {
+        let Some(record) = &who.session.record else { return Ok(false) };
+        let parent = match (record.kind, record.ancestors.first()) {
+            (TokenKind::Session, Some(parent)) => self.held.token(*parent).await?,
+            (TokenKind::Session, None) => return Ok(false),
+            _ => None,
+        };
+        let exchanged = parent.is_some_and(|parent| parent.kind != TokenKind::Refresh);
+        Ok(!exchanged && acts_for(who, &Principal::User(user)))
+    }
+
     fn new_codes(&self) -> Option<(String, SecretText)> {
         let mut user_code = String::new();
         while user_code.len() < USER_CODE_LENGTH {

@@ -3,9 +3,11 @@
 
 use std::sync::{Arc, Barrier};
 
-use cachegate::{Authority, DeviceLogin, DeviceLoginError, LoggedIn};
+use cachegate::{Authority, DeviceLogin, DeviceLoginError, IssueError, LoggedIn, PersonalForm, SessionSpec};
 use cachegate_testkit::{NOW, Scene, block_on};
-use cachegate_types::{AccessLevel, Action, ActionSet, Lane, Role, SecretText, Timestamp};
+use cachegate_types::{
+    AccessLevel, Action, ActionSet, ClosureId, Lane, Restriction, Role, SecretText, Timestamp,
+};
 
 fn later(seconds: u32) -> Timestamp {
     (NOW + seconds).into()
@@ -203,4 +205,41 @@ fn of_many_that_ask_with_one_code_one_is_logged_in() {
         assert_eq!(winners, 1, "{answers:?}");
         assert!(answers.iter().all(|answer| ["done", "invalid_grant"].contains(answer)), "{answers:?}");
     }
+}
+
+#[test]
+fn a_login_that_asks_for_less_gets_no_more_whoever_approves_it() {
+    block_on(async {
+        let scene = Scene::new().await;
+        let asked = [Restriction::Actions(ActionSet::of(&[Action::Read]))];
+        let client = "x".parse().expect("a description");
+        let login =
+            scene.gate.begin_narrowed_device_login(client, &asked, NOW.into()).await.expect("it waits");
+        let shown = scene.gate.waiting_login(&login.user_code, NOW.into()).await.expect("it waits");
+        assert_eq!(shown.restrictions, asked);
+        decide(&scene, &scene.administrator, &login, true).await.expect("approved");
+        let done = finish(&scene, &login, 5).await.expect("logged in");
+        assert_eq!(scene.code(&done.session.token, Action::Read).await, "allowed");
+        assert_ne!(scene.code(&done.session.token, Action::Write).await, "allowed");
+        assert!(done.refresh.record.restrictions.contains(&asked[0]), "renewed, it stays cut");
+    });
+}
+
+#[test]
+fn what_stands_for_a_task_and_not_for_its_person_approves_no_login() {
+    block_on(async {
+        let scene = Scene::new().await;
+        let login = begin(&scene).await;
+        let personal = scene.personal(scene.owner, ActionSet::ALL, PersonalForm::Opaque).await;
+        let who = scene.authenticate(&personal.token).await;
+        let exchanged =
+            scene.gate.exchange(&who, &SessionSpec::default(), NOW.into()).await.expect("a session");
+        let closure = scene.closure_reader(&personal.record, ClosureId::from_bytes([3; 16])).await;
+        for token in [&exchanged.token, &closure] {
+            let refused = decide(&scene, token, &login, true).await;
+            assert!(matches!(refused, Err(DeviceLoginError::Failed(IssueError::NotTheOwner))), "{refused:?}");
+        }
+        let other = scene.gate.log_in(scene.owner, NOW.into()).await.expect("a login");
+        decide(&scene, &other.session.token, &login, true).await.expect("a login's own session does");
+    });
 }

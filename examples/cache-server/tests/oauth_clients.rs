@@ -1,9 +1,9 @@
 //! Software that no one here wrote against the running server, as an identity provider.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "tests")]
+#![expect(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 #[path = "support/child.rs"]
-#[expect(dead_code, reason = "no command is run here, and no memory measured")]
+#[expect(dead_code, reason = "no memory is measured here, and no command run on a folder")]
 mod child;
 
 use std::path::Path;
@@ -40,8 +40,8 @@ secret_sha256 = "{SECRET_SHA256}"
 fn run(mut command: Command) {
     let folder = tempfile::tempdir().expect("a folder");
     let server = server(folder.path());
-    let administrator =
-        std::fs::read_to_string(folder.path().join("administrator.token")).expect("the administrator's token");
+    let administrator = std::fs::read_to_string(folder.path().join("administrator.token"))
+        .expect("the administrator's token");
     let output = command
         .env("ISSUER", format!("http://{}", server.address))
         .env("ADMINISTRATOR", administrator.trim())
@@ -58,6 +58,30 @@ fn run(mut command: Command) {
 /// What the variable says, which `cargo xtask test` sets.
 fn provided(variable: &str) -> String {
     std::env::var(variable).unwrap_or_else(|_| panic!("{variable} is not set; run `cargo xtask test`"))
+}
+
+#[test]
+fn a_configuration_that_cannot_stand_is_told_at_the_start() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("cachegate.toml");
+    let path = path.to_str().expect("a printable path");
+    let data = folder.path().join("data");
+    let data = data.to_str().expect("a printable path");
+    let service =
+        |more: &str| format!("[[services]]\nname = \"a\"\nsecret_sha256 = \"{SECRET_SHA256}\"\n{more}");
+    for (configuration, told) in [
+        ("issuer = \"cache.example.com\"".to_owned(), "is no origin"),
+        ("issuer = \"https://example.com/cache\"".to_owned(), "is no origin"),
+        (service("").replace(&SECRET_SHA256[..2], "no"), "64 hexadecimal digits"),
+        (service("secret = \"x\""), "unknown field `secret`"),
+        (service(&service("")), "the name of two services"),
+        ("[[leak_reporters]]\nid = \"a\"\nkey = \"b\"".to_owned(), "ECDSA P-256"),
+    ] {
+        std::fs::write(path, &configuration).expect("a configuration");
+        let output = child::run(&["--listen", "127.0.0.1:0", "--data", data, "--config", path]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains(told), "{configuration}: {said}");
+    }
 }
 
 #[test]

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
-use cachegate::{Authentication, Authority, Credential, DeviceLoginError, WaitingLogin};
-use cachegate_types::{Principal, Timestamp};
+use cachegate::{Authentication, Authority, Credential, DeviceLoginError, IssueError, WaitingLogin};
+use cachegate_types::{Principal, Restriction, Timestamp};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use serde_json::json;
@@ -17,11 +17,15 @@ use serde_json::json;
 use super::client::authorization;
 use super::failure::Failure;
 use super::form::Form;
+use super::token::{limit_of, to_scope};
 use super::{App, answer};
 use crate::refuse_credential_in_url;
 
 /// How many wrong codes one person may name, and within which time (RFC 8628, section 5.1).
 pub(super) const GUESSES: (u32, Duration) = (10, Duration::from_secs(15 * 60));
+
+/// The longest code that is shown again: ten letters, however they are grouped.
+const LONGEST_CODE: usize = 20;
 
 /// The page's one style. `STYLE_HASH` is its SHA-256.
 const STYLE: &str = "body{font:1rem/1.5 system-ui,sans-serif;margin:3rem auto;max-width:28rem;padding:0 1rem}\
@@ -43,8 +47,8 @@ pub(super) fn page(app: &App, request: &Request) -> Response<Body> {
         return refused(&Failure::credential(&error, "invalid_request"), "");
     }
     let query = Form::read(uri.query().unwrap_or_default());
-    let code = query.ok().and_then(|query| query.get("user_code").map(ToOwned::to_owned)).unwrap_or_default();
-    html(&document("Approve a login", "", &form(&code, None)))
+    let code = query.as_ref().map(repeatable).unwrap_or_default();
+    html(&document("Approve a login", "", &form(code, None)))
 }
 
 /// A person decides, or looks first.
@@ -52,7 +56,7 @@ pub(super) async fn decide(app: &App, request: Request) -> Response<Body> {
     let as_json = accepts_json(request.headers());
     let (code, done) = match read(app, request).await {
         Ok((form, parts)) => {
-            let code = form.get("user_code").unwrap_or_default().to_owned();
+            let code = repeatable(&form).to_owned();
             (code, act(app, &parts.headers, &form, (app.clock)()).await)
         }
         Err(failure) => (String::new(), Err(failure)),
@@ -64,6 +68,7 @@ pub(super) async fn decide(app: &App, request: Request) -> Response<Body> {
             "client": waiting.client.as_str(),
             "requested_at": waiting.requested_at.as_unix_seconds(),
             "expires_at": waiting.expires_at.as_unix_seconds(),
+            "scope": to_scope(limit_of(&waiting.restrictions)),
         })),
         (Ok(Done::Approved), true) => answer(&json!({ "decision": "approved" })),
         (Ok(Done::Denied), true) => answer(&json!({ "decision": "denied" })),
@@ -89,10 +94,11 @@ async fn act(app: &App, headers: &HeaderMap, form: &Form, now: Timestamp) -> Res
     let code = form.required("user_code")?;
     let decision = form.get("decision").unwrap_or("look");
     let who = person(app, headers, form, now).await?;
-    let Principal::User(user) = *who.principal() else {
-        let text = "a login is approved by a person, with a personal token";
-        return Err(Failure::new(StatusCode::FORBIDDEN, "access_denied", text).because("not_a_person"));
+    let not_a_person = || {
+        let text = "a login is approved by a person, with a personal token or the session of another login";
+        Failure::new(StatusCode::FORBIDDEN, "access_denied", text).because("not_a_person")
     };
+    let Principal::User(user) = *who.principal() else { return Err(not_a_person()) };
     if !app.guesses.allowed(user, now) {
         return Err(Failure::too_often());
     }
@@ -109,6 +115,7 @@ async fn act(app: &App, headers: &HeaderMap, form: &Form, now: Timestamp) -> Res
             let text = "no login waits under this code; look at the terminal again";
             Failure::new(StatusCode::NOT_FOUND, "invalid_request", text).because("unknown_user_code")
         }
+        DeviceLoginError::Failed(IssueError::NotTheOwner) => not_a_person(),
         DeviceLoginError::Failed(error) => Failure::issue(&error, "access_denied"),
         error => Failure::device(&error),
     })
@@ -166,6 +173,13 @@ fn refused(failure: &Failure, code: &str) -> Response<Body> {
     response
 }
 
+/// The code as it was typed, if it can be one: a token that was put in its place is not sent back.
+fn repeatable(form: &Form) -> &str {
+    let typed = form.get("user_code").unwrap_or_default();
+    let letters = typed.bytes().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b' '));
+    if letters && typed.len() <= LONGEST_CODE { typed } else { "" }
+}
+
 fn form(code: &str, waiting: Option<&WaitingLogin>) -> String {
     let code = escaped(code);
     let mut out = "<form method=\"post\" action=\"/activate\" autocomplete=\"off\">".to_owned();
@@ -180,9 +194,10 @@ fn form(code: &str, waiting: Option<&WaitingLogin>) -> String {
             out,
             "<p>A terminal that calls itself <b>{}</b> asked at {} for a login in your name, with the code \
              <b>{code}</b>. Nobody has checked what it calls itself. Approve it only if you began this, and the \
-             terminal before you shows the same code.</p><input type=\"hidden\" name=\"user_code\" value=\"{code}\">",
+             terminal before you shows the same code.</p><p>It may then {}.</p><input type=\"hidden\" name=\"user_code\" value=\"{code}\">",
             escaped(waiting.client.as_str()),
             waiting.requested_at,
+            extent(&waiting.restrictions),
         ),
     };
     out.push_str(
@@ -198,6 +213,17 @@ fn form(code: &str, waiting: Option<&WaitingLogin>) -> String {
     });
     out.push_str("</form>");
     out
+}
+
+/// What a login may do, in words.
+fn extent(restrictions: &[Restriction]) -> String {
+    if restrictions.is_empty() {
+        return "do whatever the token below may".to_owned();
+    }
+    let more = restrictions.iter().any(|one| !matches!(one, Restriction::Actions(_)));
+    let places = if more { ", in places that the terminal named" } else { "" };
+    let actions = to_scope(limit_of(restrictions));
+    format!("do at most this of what the token below may: {}{places}", escaped(&actions))
 }
 
 fn document(title: &str, told: &str, form: &str) -> String {
@@ -264,8 +290,12 @@ mod tests {
             client: "<script>x</script>".parse().expect("a description"),
             requested_at: Timestamp::MIN,
             expires_at: Timestamp::MAX,
+            restrictions: Vec::new(),
         };
         let text = form("\"><img src=x onerror='x'>", Some(&waiting));
-        assert!(!text.contains("<script") && !text.contains("<img") && !text.contains("\"><"), "{text}");
+        assert!(
+            !text.contains("<script") && !text.contains("<img") && !text.contains("value=\"\""),
+            "{text}"
+        );
     }
 }

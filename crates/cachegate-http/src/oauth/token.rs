@@ -149,15 +149,15 @@ async fn workload(
 }
 
 /// What a request wants less of. It is added to what cuts the token already, and so never widens.
-struct Narrowing {
+pub(super) struct Narrowing {
     /// The registered service that the session is for; `None`: this gate.
-    service: Option<Arc<str>>,
-    restrictions: Vec<Restriction>,
+    pub(super) service: Option<Arc<str>>,
+    pub(super) restrictions: Vec<Restriction>,
     actions: Option<ActionSet>,
 }
 
 impl Narrowing {
-    fn read(app: &App, form: &Form) -> Result<Self, Failure> {
+    pub(super) fn read(app: &App, form: &Form) -> Result<Self, Failure> {
         let actions = form.get("scope").map(scope).transpose()?;
         let mut restrictions = match form.get("authorization_details") {
             None => Vec::new(),
@@ -233,7 +233,7 @@ pub(super) fn to_scope(actions: ActionSet) -> String {
 }
 
 /// The actions that these restrictions leave.
-fn limit_of(restrictions: &[Restriction]) -> ActionSet {
+pub(super) fn limit_of(restrictions: &[Restriction]) -> ActionSet {
     restrictions.iter().fold(ActionSet::ALL, |left, restriction| match restriction {
         Restriction::Actions(actions) => left.intersection(*actions),
         _ => left,
