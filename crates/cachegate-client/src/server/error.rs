@@ -142,7 +142,9 @@ impl ServerError {
                     ("expired_token", _) => "the code was not confirmed in time: log in again",
                     ("invalid_grant", _) | (_, 401) => "log in again, or name another token",
                     ("more_than_held", _) => "ask for less, or ask somebody who may do it",
-                    ("not_found" | "denied", _) => "check the name, or ask an administrator for the right",
+                    ("not_found", _) => "check the name, or ask an administrator for access to it",
+                    ("denied", _) => "ask an administrator for the right",
+                    ("invalid_request", _) => "show the endpoint another token",
                     (_, 429 | 500..=599) => "try again later; if it stays so, tell the server's operator",
                     _ => "change what was asked",
                 }

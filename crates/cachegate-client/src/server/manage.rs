@@ -51,9 +51,12 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// [`ServerError`].
+    /// [`ServerError::NoSuch`] where there is none that the caller may see.
     pub async fn token(&self, id: TokenId) -> Result<TokenRecord, ServerError> {
-        self.get(&format!("/tokens/{id}")).await
+        self.get(&format!("/tokens/{id}")).await.map_err(|error| match error.code() {
+            "not_found" => ServerError::NoSuch { what: "token", name: id.to_string() },
+            _ => error,
+        })
     }
 
     /// Makes a token. Where the answer is lost, so is the token: revoke it, and make another.

@@ -21,6 +21,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// A login that waits for somebody to confirm it in a browser.
 #[derive(Clone)]
 pub struct DeviceLogin {
+    client: String,
     device_code: SecretText,
     user_code: String,
     verification_uri: String,
@@ -86,12 +87,13 @@ struct Granted {
 }
 
 impl Server {
-    /// Begins a login by device authorization (RFC 8628, section 3.1).
+    /// Begins a login by device authorization (RFC 8628, section 3.1). `client` is shown to whoever confirms it, such
+    /// as `gatectl on build-7`, and believed by nobody.
     ///
     /// # Errors
     ///
     /// [`ServerError`].
-    pub async fn start_device_login(&self) -> Result<DeviceLogin, ServerError> {
+    pub async fn start_device_login(&self, client: &str) -> Result<DeviceLogin, ServerError> {
         #[derive(Deserialize)]
         struct Started {
             device_code: String,
@@ -102,9 +104,10 @@ impl Server {
             interval: Option<u64>,
         }
         let url = self.url("/oauth/device_authorization")?;
-        let response = self.send(Request::post_form(url, &[("client_id", CLIENT_ID)])).await?;
+        let response = self.send(Request::post_form(url, &[("client_id", client)])).await?;
         let started: Started = self.read(&response)?;
         Ok(DeviceLogin {
+            client: client.to_owned(),
             device_code: SecretText::new(started.device_code),
             user_code: shown(&started.user_code),
             verification_uri: shown(&started.verification_uri),
@@ -130,7 +133,7 @@ impl Server {
         let fields = [
             ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
             ("device_code", login.device_code.expose_secret()),
-            ("client_id", CLIENT_ID),
+            ("client_id", &login.client),
         ];
         match self.granted(&fields, None, now).await {
             Ok(token) => Ok(DevicePoll::Done(token)),
