@@ -4,8 +4,13 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
-use cachegate_storage::TokenRecord;
-use cachegate_types::{Action, DecisionId, OrganizationId, Principal, Resource, Timestamp, TokenId};
+use cachegate_storage::{Act, AuditEntry, TokenRecord};
+use cachegate_types::{
+    Action, DecisionId, Description, OrganizationId, Principal, Resource, Timestamp, TokenId,
+};
+
+use crate::Gate;
+use crate::verdict::Unavailable;
 
 /// One decision, for an audit or a log. Holds no secret.
 #[derive(Clone, Debug)]
@@ -27,6 +32,50 @@ pub struct DecisionEvent {
     pub decision: Option<DecisionId>,
     /// Whether it was decided on facts older than the promised bound.
     pub degraded: bool,
+}
+
+impl DecisionEvent {
+    /// What an embedder that audits its decisions appends to the chain, beside the acts of management.
+    pub fn to_audit_entry(&self) -> AuditEntry {
+        let target = match &self.resource {
+            Resource::Organization(id) => id.to_string(),
+            Resource::Workspace(id)
+            | Resource::Entry { workspace: id, .. }
+            | Resource::Release { workspace: id, .. } => id.to_string(),
+        };
+        let about = match &self.resource {
+            Resource::Organization(_) | Resource::Workspace(_) => String::new(),
+            Resource::Entry { key, .. } => format!(" {key}"),
+            Resource::Release { version, .. } => format!(" {version}"),
+        };
+        let facts = if self.degraded { ", on degraded facts" } else { "" };
+        // Keys and versions print as ASCII. A key that is too long loses its end, the answer never.
+        let mut detail = format!("{}: {}{facts}{about}", self.action, self.code);
+        detail.truncate(Description::MAX_LENGTH);
+        AuditEntry {
+            act: Act {
+                by: self.principal.clone().unwrap_or(Principal::Anonymous),
+                token: self.token,
+                at: self.at,
+            },
+            code: "decision".into(),
+            target: target.into(),
+            detail: detail.parse().unwrap_or_default(),
+        }
+    }
+}
+
+impl Gate {
+    /// Appends decisions to the audit's chain, all or none, for an embedder that wants them there: those that its sink
+    /// took, in their order.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`] when the store does not answer: read the audit's end before they are appended again.
+    pub async fn audit_decisions(&self, events: &[DecisionEvent]) -> Result<(), Unavailable> {
+        let entries: Vec<_> = events.iter().map(DecisionEvent::to_audit_entry).collect();
+        Ok(self.inner.held.storage().append_audit(&entries).await?)
+    }
 }
 
 /// An alarm about a token.

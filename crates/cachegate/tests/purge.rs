@@ -1,5 +1,4 @@
 //! What is forgotten, and that nothing comes alive by it.
-#![expect(clippy::expect_used, reason = "a step that fails is a failed test")]
 
 use std::time::Duration;
 
