@@ -231,7 +231,7 @@ pub(crate) fn token_of(text: &SecretText, place: &str) -> Result<SecretText, Fai
         return Err(Failed::usage(format!("{place} holds more than a token"), advice));
     }
     match cachegate_token::check(text, &Brand::default()) {
-        cachegate_token::Checked::BadChecksum => Err(Failed::usage(
+        cachegate_token::Checked::BadChecksum | cachegate_token::Checked::NotCanonical => Err(Failed::usage(
             format!("the token in {place} was mistyped: its checksum is wrong"),
             "copy it again, whole",
         )),

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use cachegate_client::{
-    AmbientError, Failure, FileError, NetrcError, OriginError, ServerError, TokenStoreError,
+    AmbientError, Failure, FileError, NetrcEditError, NetrcError, OriginError, ServerError, TokenStoreError,
 };
 
 /// The exit statuses; the README lists them.
@@ -98,7 +98,18 @@ impl From<FileError> for Failed {
 
 impl From<NetrcError> for Failed {
     fn from(error: NetrcError) -> Self {
-        Self::with_causes(Status::Refused, "netrc", &error)
+        match &error {
+            NetrcError::Edit { source: NetrcEditError::Foreign { host, line }, path } => Self::new(
+                Status::Refused,
+                "netrc_foreign",
+                format!(
+                    "line {line} of `{}` holds another credential for `{host}`, and was left as it is",
+                    path.display()
+                ),
+                "`--replace` replaces it, `--netrc-file` names another file, `--no-netrc` leaves all of them alone",
+            ),
+            _ => Self::with_causes(Status::Refused, "netrc", &error),
+        }
     }
 }
 

@@ -1,7 +1,5 @@
 //! The command line of cachegate: `gatectl --help`.
 
-#![cfg_attr(test, expect(clippy::expect_used, clippy::unwrap_used, reason = "tests"))]
-
 mod cli;
 mod command;
 mod context;

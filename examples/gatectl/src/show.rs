@@ -55,6 +55,11 @@ pub(crate) fn harmless(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
 }
 
+/// The same, for a text of several lines.
+pub(crate) fn harmless_lines(text: &str) -> String {
+    text.lines().map(harmless).collect::<Vec<_>>().join("\n")
+}
+
 /// A moment, to the minute, in UTC.
 pub(crate) fn moment(at: Timestamp) -> String {
     let at = OffsetDateTime::from(at);

@@ -109,6 +109,11 @@ pub(super) async fn convert(context: &Context, convert: &Convert) -> Result<(), 
         );
         Err(Failed::new(Status::Refused, "changed", what, "run it again without `--rotate`"))
     })?;
+    if form == Form::Netrc {
+        note(
+            "there, before the build: `printf %s \"$CACHEGATE_TOKEN\" | gatectl login --token-file - --server URL`",
+        );
+    }
     let left = found.len() - found.iter().filter(|other| other.text == first.text).count();
     note(&format!("took the token out of `{}`; give CI the line above as a secret", path.display()));
     if left > 0 {
@@ -116,6 +121,8 @@ pub(super) async fn convert(context: &Context, convert: &Convert) -> Result<(), 
     }
     if let Some((id, ends)) = former {
         note(&format!("the committed token {id} counts until {ends}, then it is over"));
+    } else if first.id.is_none() {
+        note("the history still holds this token: replace it where it was made");
     } else {
         note("the history still holds this token: rotate it (`--rotate`), or revoke it once CI has another");
     }
@@ -312,16 +319,16 @@ mod tests {
     fn where_the_public_id_stands_already_the_token_just_goes() {
         for (old, new) in [
             (
-                "{\n  \"nxCloudId\": \"i\",\n  \"nxCloudAccessToken\": \"T\"\n}\n",
+                "{\n  \"nxCloudId\": \"i\",\n  \"nxCloudAccessToken\": \"@\"\n}\n",
                 "{\n  \"nxCloudId\": \"i\"\n}\n",
             ),
             (
-                "{\n  \"nxCloudAccessToken\": \"T\",\n  \"nxCloudId\": \"i\"\n}\n",
+                "{\n  \"nxCloudAccessToken\": \"@\",\n  \"nxCloudId\": \"i\"\n}\n",
                 "{\n  \"nxCloudId\": \"i\"\n}\n",
             ),
-            ("{\"nxCloudId\":\"i\",\"nxCloudAccessToken\":\"T\",\"b\":1}", "{\"nxCloudId\":\"i\",\"b\":1}"),
+            ("{\"nxCloudId\":\"i\",\"nxCloudAccessToken\":\"@\",\"b\":1}", "{\"nxCloudId\":\"i\",\"b\":1}"),
         ] {
-            assert_eq!(text(Form::Nx, &old.replace('T', TOKEN)), new);
+            assert_eq!(text(Form::Nx, &old.replace('@', TOKEN)), new);
         }
     }
 

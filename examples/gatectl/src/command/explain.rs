@@ -34,11 +34,12 @@ pub(super) async fn explain(context: &Context, explain: Explain) -> Result<(), F
         print_json(&explained)?;
     } else {
         print(&match &explained {
-            Explained::Allow { reads, writes } => pairs(&[
-                ("answer", styled(GREEN, "allowed")),
-                ("reads", harmless(&reads.join(", "))),
-                ("writes", writes.as_deref().map_or_else(|| "nothing".to_owned(), harmless)),
-            ]),
+            Explained::Allow { reads, writes } => {
+                let mut lines = vec![("answer", styled(GREEN, "allowed"))];
+                lines.extend((!reads.is_empty()).then(|| ("reads", harmless(&reads.join(", ")))));
+                lines.extend(writes.as_deref().map(|lane| ("writes", harmless(lane))));
+                pairs(&lines)
+            }
             Explained::Deny { explanation, .. } => {
                 pairs(&[("answer", styled(RED, "denied")), ("why", harmless(explanation))])
             }

@@ -147,7 +147,7 @@ pub(super) fn not_here() -> Failed {
 
 /// RFC 8628: somebody confirms it in a browser, on this machine or another.
 async fn by_device(server: &Server) -> Result<BoundToken, Failed> {
-    let mut login = server.start_device_login().await.map_err(|error| {
+    let mut login = server.start_device_login(&client()).await.map_err(|error| {
         let offered = !matches!(error.code(), "not_a_cachegate_answer" | "not_found");
         let failed = Failed::from(error);
         if offered {
@@ -181,6 +181,14 @@ async fn by_device(server: &Server) -> Result<BoundToken, Failed> {
     };
     waiting.finish_and_clear();
     done
+}
+
+/// What whoever confirms the login is shown.
+fn client() -> String {
+    let named = ["HOSTNAME", "COMPUTERNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+    let host = named.or_else(|| std::fs::read_to_string("/etc/hostname").ok()).unwrap_or_default();
+    let host: String = host.chars().filter(|letter| letter.is_ascii_graphic()).take(64).collect();
+    if host.is_empty() { "gatectl".to_owned() } else { format!("gatectl on {host}") }
 }
 
 fn announce(origin: &Origin, login: &DeviceLogin, now: Timestamp) {

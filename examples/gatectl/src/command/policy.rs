@@ -17,7 +17,7 @@ use serde_json::json;
 use crate::cli::PolicyTest;
 use crate::context::{Context, now, read_token};
 use crate::failure::{Failed, Status};
-use crate::show::{GREEN, RED, YELLOW, harmless, note, pairs, print, print_json, styled};
+use crate::show::{GREEN, RED, YELLOW, harmless, harmless_lines, note, pairs, print, print_json, styled};
 
 /// What is read of a file; a server's configuration holds more, which is none of this command's business.
 #[derive(Deserialize)]
@@ -83,8 +83,12 @@ fn load(path: &Path) -> Result<Loaded, Failed> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         Failed::usage(format!("`{}` could not be read: {error}", path.display()), "check its name")
     })?;
-    let not_rules =
-        |error: toml::de::Error| wrong(&format!("`{}`: {}", path.display(), error.to_string().trim_end()));
+    let not_rules = |error: toml::de::Error| {
+        // Its own words quote the line, and whoever names the wrong file may have named a secret.
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        wrong(&format!("`{}`, line {line}: {}", path.display(), error.message()))
+    };
     let mut file: File = toml::from_str(&text).map_err(not_rules)?;
     let mut document = toml::Table::new();
     for key in ["selection", "rules"] {
@@ -161,10 +165,8 @@ pub(super) fn test(context: &Context, test: &PolicyTest) -> Result<(), Failed> {
         Ok(matched) => earned(context, &names, &matched),
         Err(refusal) => {
             if !context.global.json {
-                print(&format!(
-                    "{}\n",
-                    harmless(&rules.explain(&verified.facts).to_string()).replace('\u{fffd}', "\n")
-                ))?;
+                let explained = rules.explain(&verified.facts).to_string();
+                print(&format!("{}\n", harmless_lines(&explained)))?;
             }
             Err(refused(&refusal))
         }

@@ -140,7 +140,7 @@ pub(super) fn scan(context: &Context, scan: &Scan) -> Result<(), Failed> {
     if context.global.json {
         print_json(&found)?;
     } else if found.is_empty() {
-        print(&format!("{} in {} files\n", styled(GREEN, "no tokens"), files.len()))?;
+        print(&format!("{} in {}\n", styled(GREEN, "no tokens"), count(files.len(), "file")))?;
     } else {
         let row = |found: &Found| {
             let place = format!("{}:{}:{}", found.file.display(), found.line, found.column);
@@ -150,7 +150,7 @@ pub(super) fn scan(context: &Context, scan: &Scan) -> Result<(), Failed> {
         print(&table(&["WHERE", "KIND", "ID"], &found.iter().map(row).collect::<Vec<_>>()))?;
     }
     if skipped > 0 {
-        note(&format!("{skipped} files were not read: too large, or no permission"));
+        note(&format!("{} not read: too large, or no permission", count(skipped, "file")));
     }
     if found.is_empty() {
         return Ok(());

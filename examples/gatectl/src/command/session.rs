@@ -75,7 +75,7 @@ pub(super) fn status(context: &Context) -> Result<(), Failed> {
             print(&pairs(&[
                 ("server", held.server.clone()),
                 ("state", state),
-                ("expires", held.expires_at.map_or_else(|| "not known".to_owned(), until)),
+                ("expires", held.expires_at.map_or_else(|| "not before it is revoked".to_owned(), until)),
                 ("netrc", netrc),
             ]))?;
         }

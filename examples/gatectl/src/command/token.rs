@@ -3,8 +3,8 @@
 use cachegate_client::{
     DeviceAccess, IssuedToken, OrganizationRecord, Server, TokenOrder, TokenQuery, TokenRecord,
 };
-use cachegate_types::SecretText;
-use serde_json::json;
+use cachegate_types::TokenId;
+use serde::Serialize;
 
 use super::session::until;
 use crate::cli::{
@@ -83,15 +83,25 @@ async fn make(context: &Context, server: &Server, order: &TokenOrder, made: &Mad
 
 /// The token alone on standard output, what it is beside it.
 fn hand_over(context: &Context, issued: &IssuedToken) -> Result<(), Failed> {
+    #[derive(Serialize)]
+    struct Made<'a> {
+        token: &'a str,
+        record: &'a TokenRecord,
+    }
     let IssuedToken { token, record } = issued;
     if context.global.json {
-        return print_json(&json!({ "token": SecretText::expose_secret(token), "record": record }));
+        return print_json(&Made { token: token.expose_secret(), record });
     }
     print(&format!("{}\n", token.expose_secret()))?;
     let ends = record
         .expires_at
-        .map_or_else(|| "until it is revoked".to_owned(), |at| format!("until {}", until(at)));
-    note(&format!("{} token {}, {ends}; it is shown this once", kind_of(record), record.id));
+        .map_or_else(|| "counts until it is revoked".to_owned(), |at| format!("counts until {}", until(at)));
+    note(&format!(
+        "made the {} token {} ({}); it {ends} and is not shown again",
+        harmless(&record.kind),
+        record.id,
+        kind_of(record)
+    ));
     Ok(())
 }
 
@@ -124,14 +134,22 @@ async fn listed(
         return print_json(&tokens);
     }
     if tokens.is_empty() {
-        note(if list.all {
-            "there are none"
-        } else {
-            "there are none that count; `--all` lists the others too"
+        let kind = query.kind.unwrap_or_default();
+        note(&match list.all {
+            true => format!("no {kind} tokens"),
+            false => {
+                format!("no {kind} tokens; `--all` also lists those that are revoked, expired or replaced")
+            }
         });
         return Ok(());
     }
-    let mut head = vec!["ID", "DESCRIPTION", "EXPIRES (UTC)", "ISSUED (UTC)", "TYPE"];
+    let mut head = vec![
+        "ID",
+        "DESCRIPTION",
+        "EXPIRES (UTC)",
+        "ISSUED (UTC)",
+        if query.kind == Some(CI) { "LANE" } else { "TYPE" },
+    ];
     head.extend(list.all.then_some("STATE"));
     let rows: Vec<_> = tokens.iter().map(|token| row(token, list.all)).collect();
     print(&table(&head, &rows))
@@ -158,9 +176,8 @@ fn kind_of(token: &TokenRecord) -> String {
     harmless(&match (token.kind.as_str(), token.requirement(), lane) {
         (DEVICE, Some(requirement), _) => format!("resolve-only {requirement}"),
         (DEVICE, None, _) => "normal".to_owned(),
-        (CI, _, Some(lane)) => format!("ci {lane}"),
-        (kind, ..) if token.form == "jwt" => format!("{kind} jwt"),
-        (kind, ..) => kind.to_owned(),
+        (CI, _, Some(lane)) => lane.to_owned(),
+        _ => token.form.clone(),
     })
 }
 
@@ -181,19 +198,18 @@ async fn revoked(context: &Context, server: &Server, kind: &str, revoke: &Revoke
             ));
         }
     }
-    if record.state == "revoked" {
-        note("it was revoked before");
+    let name = match record.description.as_str() {
+        "" => record.id.to_string(),
+        description => format!("{} ({})", record.id, harmless(description)),
+    };
+    if let (Some(revoked), false) = (&record.revoked, revoke.line || context.global.json) {
+        return print(&format!("{name} was revoked before: {}\n", harmless(&revoked.reason)));
     }
     server.revoke_token(record.id, revoke.reason.as_str(), revoke.line).await?;
     if context.global.json {
         return print_json(&server.token(record.id).await?);
     }
-    let name = if record.description.is_empty() {
-        String::new()
-    } else {
-        format!(" ({})", harmless(&record.description))
-    };
-    print(&format!("revoked {}{name}: refused everywhere within a second\n", record.id))
+    print(&format!("revoked {name}: refused everywhere within a second\n"))
 }
 
 async fn rotated(context: &Context, server: &Server, kind: &str, rotate: &Rotate) -> Result<(), Failed> {
@@ -209,7 +225,7 @@ async fn rotated(context: &Context, server: &Server, kind: &str, rotate: &Rotate
 }
 
 /// The token, if it is of this kind: an id that was copied from another list does nothing here.
-async fn of_kind(server: &Server, kind: &str, id: cachegate_types::TokenId) -> Result<TokenRecord, Failed> {
+async fn of_kind(server: &Server, kind: &str, id: TokenId) -> Result<TokenRecord, Failed> {
     let record = server.token(id).await?;
     if record.kind == kind {
         return Ok(record);
