@@ -22,7 +22,8 @@ pub const DEVICE_TOKEN_LIFE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 /// What whoever looks as anonymous requests do may do at most.
 pub(crate) const LOOKING: ActionSet = ActionSet::of(&[Action::Resolve, Action::Read]);
 
-/// The longest lives of the kinds of token that may otherwise live until they are revoked. A device token's is
+/// The longest lives of the kinds of token that may otherwise live until they are revoked: the gate's own, or those that
+/// an organization chose ([`Gate::set_longest_lives`]). A device token's is
 /// [`DEVICE_TOKEN_LIFE`], whatever is said here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct LongestLives {
@@ -472,8 +473,8 @@ impl Inner {
         let no_randomness = IssueError::Encoding { code: "no_randomness" };
         let id = draft.id.or_else(|| self.new_token_id(now)).ok_or(no_randomness)?;
         let cap = match draft.kind {
-            TokenKind::Ci => self.longest_lives.ci,
-            TokenKind::Personal => self.longest_lives.personal,
+            TokenKind::Ci => self.longest_lives_for(&draft.owner, draft.organization).await?.ci,
+            TokenKind::Personal => self.longest_lives_for(&draft.owner, draft.organization).await?.personal,
             TokenKind::Device | TokenKind::Session | TokenKind::Closure | TokenKind::Refresh => None,
         };
         // The shortest of what was asked for and what is allowed.

@@ -4,6 +4,7 @@
 //! itself has taken it in: the very next request on it is decided anew.
 
 mod audit;
+mod lives;
 mod look;
 mod once;
 mod people;

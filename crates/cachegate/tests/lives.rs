@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cachegate::{
-    Authority, DEVICE_TOKEN_LIFE, DeviceAccess, Gate, LongestLives, MemoryVault, PersonalForm, TokenSpec,
+    AuditFilter, Authority, DEVICE_TOKEN_LIFE, DeviceAccess, Gate, LongestLives, ManageError, MemoryVault,
+    PersonalForm, TokenSpec,
 };
 use cachegate_storage::MemoryStorage;
-use cachegate_testkit::{NOW, block_on};
-use cachegate_types::{AccessLevel, ActionSet, Description, Epoch, Lane, Timestamp};
+use cachegate_testkit::{NOW, Scene, block_on};
+use cachegate_types::{AccessLevel, Action, ActionSet, Description, Epoch, Lane, Role, Timestamp};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -55,4 +56,77 @@ fn a_life_is_the_shortest_of_what_is_asked_and_what_is_allowed() {
 fn a_device_token_dies_at_ninety_days_whatever_is_asked() {
     let long = LongestLives { ci: None, personal: None };
     assert_eq!(ends(long, Some(365 * DAY)).last(), Some(&Some(90 * DAY)));
+}
+
+#[test]
+fn a_device_token_is_bound_to_one_organization_and_dies_at_ninety_days_or_on_revocation_whichever_comes_first()
+ {
+    block_on(async {
+        let scene = Scene::new().await;
+        let [kept, revoked] =
+            [scene.device(DeviceAccess::Normal).await, scene.device(DeviceAccess::Normal).await];
+        let (_, elsewhere) = scene.elsewhere("other").await;
+        let now = |after: Duration| Timestamp::from(NOW).saturating_add(after);
+        let last = 90 * DAY - Duration::from_secs(1);
+        assert_eq!(scene.code_in(elsewhere, &kept.token, Action::Read, NOW.into()).await, "restricted");
+        for after in [Duration::ZERO, DAY, last] {
+            assert_eq!(
+                scene.code_in(scene.workspace, &kept.token, Action::Read, now(after)).await,
+                "allowed"
+            );
+        }
+        assert_eq!(scene.code_in(scene.workspace, &kept.token, Action::Read, now(90 * DAY)).await, "expired");
+        assert_eq!(scene.code_in(scene.workspace, &revoked.token, Action::Read, now(DAY)).await, "allowed");
+        scene.revoke(revoked.record.id).await;
+        assert_eq!(scene.code_in(scene.workspace, &revoked.token, Action::Read, now(DAY)).await, "revoked");
+    });
+}
+
+#[test]
+fn an_organization_cuts_the_lives_of_its_tokens_and_nobody_elses() {
+    block_on(async {
+        let scene = Scene::new().await;
+        let (organization, elsewhere) = scene.elsewhere("other").await;
+        let (user, member) = scene.person(Role::Member, ActionSet::ALL).await;
+        let administrator = scene.administrator().await;
+        let member = scene.authenticate(&member).await;
+        let by = Authority::Of(&administrator);
+        let lives = LongestLives { ci: Some(30 * DAY), personal: Some(7 * DAY) };
+        let set = async |by: &Authority<'_>, organization, lives| {
+            scene.gate.set_longest_lives(by, organization, lives, NOW.into()).await
+        };
+        for (by, organization) in [(&Authority::Of(&member), scene.organization), (&by, organization)] {
+            assert!(matches!(set(by, organization, lives).await, Err(ManageError::Denied { .. })));
+        }
+        let life = async |spec: &TokenSpec, asked: Option<Duration>| {
+            scene.issue(spec, asked).await.record.expires_at.map(|end| end.since(NOW.into()))
+        };
+        let ci = |workspace| TokenSpec::Ci { workspace, level: AccessLevel::ReadOnly, lane: Lane::main() };
+        let personal =
+            TokenSpec::Personal { owner: user, actions: ActionSet::ALL, form: PersonalForm::Opaque };
+        assert_eq!(life(&ci(scene.workspace), None).await, None);
+        set(&by, scene.organization, lives).await.expect("set");
+        assert_eq!(scene.gate.longest_lives(&by, scene.organization, NOW.into()).await.ok(), Some(lives));
+        assert_eq!(life(&ci(scene.workspace), None).await, Some(30 * DAY));
+        assert_eq!(life(&ci(scene.workspace), Some(365 * DAY)).await, Some(30 * DAY));
+        assert_eq!(life(&ci(scene.workspace), Some(DAY)).await, Some(DAY));
+        assert_eq!(life(&personal, None).await, Some(7 * DAY));
+        assert_eq!(life(&ci(elsewhere), None).await, None);
+        // Of two organizations of one person the strictest counts; it can be set anew and taken back.
+        scene
+            .gate
+            .set_member(&Authority::Operator, organization, user, Role::Member, NOW.into())
+            .await
+            .expect("in");
+        set(&Authority::Operator, organization, LongestLives { personal: Some(DAY), ci: None })
+            .await
+            .expect("set");
+        assert_eq!(life(&personal, None).await, Some(DAY));
+        set(&Authority::Operator, organization, LongestLives::default()).await.expect("set");
+        assert_eq!(life(&personal, None).await, Some(7 * DAY));
+        // The organization's administrators find it in their audit.
+        let filter = AuditFilter { code: Some("rules_written".to_owned()), ..AuditFilter::default() };
+        let page = scene.gate.audit(&by, Some(scene.organization), &filter, 0, 100, NOW.into()).await;
+        assert_eq!(page.expect("a page").items.len(), 1);
+    });
 }

@@ -8,6 +8,7 @@ use cachegate_types::{Action, OrganizationId, Principal, Resource, Timestamp, To
 
 use crate::Gate;
 use crate::gate::Inner;
+use crate::manage::lives;
 use crate::manage::look::SCANNED;
 use crate::manage::{Authority, ManageError, Page};
 use crate::verdict::Unavailable;
@@ -181,6 +182,7 @@ impl Places {
         let ours = self.organization.to_string();
         match &*record.entry.code {
             acts::ORGANIZATION_CREATED => Ok(target == ours),
+            acts::RULES_WRITTEN => Ok(target.strip_prefix(lives::DOCUMENTS).is_some_and(|id| id == ours)),
             acts::MEMBER_SET | acts::MEMBER_REMOVED => {
                 Ok(target.split_once('/').is_some_and(|(organization, _)| organization == ours))
             }
