@@ -1,7 +1,7 @@
 //! From a parsed credential to who it is.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use arc_swap::ArcSwapOption;
 use cachegate_jwt::{AccessClaims, ClaimsCheck, JwsError, verify_access_token};
@@ -97,6 +97,7 @@ impl Inner {
         credential: &Credential<'_>,
         now: Timestamp,
     ) -> Result<(TokenId, Method, Option<WorkspaceId>), AuthenticateError> {
+        self.verifications.fetch_add(1, Ordering::Relaxed);
         match credential {
             Credential::Opaque(token) => {
                 self.verify_opaque(token).await?;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cachegate_jwt::ClaimsCheck;
@@ -72,6 +73,8 @@ pub(crate) struct Inner {
     pub(crate) digester: Digester,
     /// What tells this verifier's memory of a credential from another's.
     pub(crate) verifier: [u8; 16],
+    /// How many secrets and signatures were verified.
+    pub(crate) verifications: AtomicU64,
     pub(crate) sessions: Cache<[u8; 32], Arc<Session>>,
     pub(crate) anonymous: Arc<Session>,
     /// When terminals that wait for a login last asked this node.
@@ -250,6 +253,7 @@ impl GateBuilder {
             own_tokens,
             digester: self.digester,
             verifier,
+            verifications: AtomicU64::new(0),
             sessions: Cache::new(self.capacity),
             anonymous: authenticate::anonymous(verifier),
             asked: Cache::new(WAITING_LOGINS),
@@ -292,6 +296,12 @@ impl Gate {
     /// The brand of its tokens, which parsing a credential needs.
     pub fn brand(&self) -> &Brand {
         &self.inner.brand
+    }
+
+    /// How many secrets and signatures it has verified, right ones and wrong ones: a credential that was seen a moment
+    /// ago is known without.
+    pub fn verifications(&self) -> u64 {
+        self.inner.verifications.load(Ordering::Relaxed)
     }
 
     /// Who presents this? No credential is `Principal::Anonymous`; a bad one is an error and never becomes
