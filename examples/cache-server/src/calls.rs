@@ -8,11 +8,13 @@ use axum::body::{Body, BodyDataStream};
 use axum::extract::{FromRequestParts, OriginalUri, RawPathParams};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, Uri, header};
-use cachegate::{Allowed, Credential, NotAdmitted, Request, Unavailable, Verdict};
+use cachegate::{
+    Allowed, Authentication, Credential, NotAdmitted, Request, ResolveError, Unavailable, Verdict,
+};
 use cachegate_http::{
     Answer, Outcome, Protocol, answer, credential_from_headers, denial, malformed, refuse_credential_in_url,
 };
-use cachegate_types::{Action, EntryKey, Resource, Restriction, WorkspaceId};
+use cachegate_types::{Action, EntryKey, LaneClass, Resource, Restriction, WorkspaceId};
 use futures_util::StreamExt;
 use ring::digest::{Context, SHA256};
 use tokio_util::io::ReaderStream;
@@ -35,6 +37,8 @@ pub(crate) struct Call {
     /// What the client says beside the path of which organization it means. Believed of none: where one is not the
     /// workspace's organization, nothing is there.
     pub(crate) teams: Vec<String>,
+    /// Nothing from a lane less trusted than this is of use.
+    pub(crate) floor: Option<LaneClass>,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Call {
@@ -44,7 +48,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Call {
         let path = RawPathParams::from_request_parts(parts, state).await?;
         let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let Ok(OriginalUri(uri)) = OriginalUri::from_request_parts(parts, state).await;
-        Ok(Self { path, uri, headers: parts.headers.clone(), teams: Vec::new() })
+        Ok(Self { path, uri, headers: parts.headers.clone(), teams: Vec::new(), floor: None })
     }
 }
 
@@ -57,6 +61,22 @@ impl Call {
     /// A header, where it is text.
     pub(crate) fn header(&self, name: HeaderName) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+
+    /// What the request presents.
+    fn credential(
+        &self,
+        server: &Server,
+        protocol: Protocol,
+        action: Action,
+    ) -> Result<Option<Credential<'_>>, Response<Body>> {
+        let brand = server.gate.brand();
+        let read = refuse_credential_in_url(&self.uri, brand)
+            .and_then(|()| credential_from_headers(&self.headers, brand));
+        read.map_err(|error| {
+            note(&format!("{} {action} by a credential that cannot be read", error.code()));
+            malformed(protocol, action, &error).into_response()
+        })
     }
 
     /// The workspace that is meant: the path's; without one, the token's; without either, the server's own.
@@ -91,7 +111,7 @@ pub(crate) struct Permit {
     action: Action,
     allowed: Allowed,
     workspace: WorkspaceId,
-    key: EntryKey,
+    pub(crate) key: EntryKey,
 }
 
 /// What a protocol asks for beside the bytes of an entry.
@@ -113,13 +133,7 @@ pub(crate) async fn allow(
     action: Action,
     there: impl FnOnce(WorkspaceId) -> Resource,
 ) -> Result<Allowed, Response<Body>> {
-    let brand = server.gate.brand();
-    let read = refuse_credential_in_url(&call.uri, brand)
-        .and_then(|()| credential_from_headers(&call.headers, brand));
-    let credential = read.map_err(|error| {
-        note(&format!("{} {action} by a credential that cannot be read", error.code()));
-        malformed(protocol, action, &error).into_response()
-    })?;
+    let credential = call.credential(server, protocol, action)?;
     let resource = match call.workspace(server, credential.as_ref()).await {
         Ok(workspace) => with_evidence(server, credential.as_ref(), there(workspace)).await,
         Err(unavailable) => Err(unavailable),
@@ -137,30 +151,47 @@ pub(crate) async fn allow(
     }
 }
 
-/// The resource, with the closures that the records have it in where the credential reads by one of them: all others
-/// are answered the same without.
+/// The resource, with the evidence that a decision about an entry may need.
 async fn with_evidence(
     server: &Server,
     credential: Option<&Credential<'_>>,
-    mut resource: Resource,
+    resource: Resource,
 ) -> Result<Resource, Unavailable> {
-    if let Resource::Entry { workspace, key, closures } = &mut resource
+    match (resource, server.gate.authenticate(credential, now()).await) {
+        (Resource::Entry { workspace, key, .. }, Ok(who)) => server.gate.entry(&who, workspace, key).await,
         // Where it is not believed, the check that follows meets the same, and there it is rendered.
-        && let Ok(who) = server.gate.authenticate(credential, now()).await
-        && who.restrictions().iter().any(|one| matches!(one, Restriction::Closure { .. }))
-    {
-        *closures = server.storage().closures_of(*workspace, key).await?;
+        (resource, _) => Ok(resource),
     }
-    Ok(resource)
+}
+
+/// Who asks, and about which workspace, where a face asks the kernel itself.
+pub(crate) async fn who(
+    server: &Server,
+    call: &Call,
+    protocol: Protocol,
+    action: Action,
+) -> Result<(Authentication, WorkspaceId), Response<Body>> {
+    let credential = call.credential(server, protocol, action)?;
+    let found = match server.gate.authenticate(credential.as_ref(), now()).await {
+        Ok(who) => call.workspace(server, credential.as_ref()).await.map(|workspace| (who, workspace)),
+        Err(error) => return Err(refused(protocol, action, &ResolveError::from(error))),
+    };
+    found.map_err(|unavailable| refused(protocol, action, &unavailable.into()))
+}
+
+/// What a refusal by the kernel is in this protocol.
+pub(crate) fn refused(protocol: Protocol, action: Action, error: &ResolveError) -> Response<Body> {
+    let answer = match error {
+        ResolveError::Refused(verdict) => denial(protocol, action, verdict),
+        _ => None,
+    };
+    answer.unwrap_or_else(|| failed(protocol, action)).into_response()
 }
 
 /// Whether the request's credential is good, and for this workspace's releases or one of its closures alone. It may
 /// not be told of the workspace itself, but that there is a cache for it here.
-pub(crate) async fn is_bound_to_releases(server: &Server, call: &Call) -> bool {
-    let brand = server.gate.brand();
-    let Ok(credential) = credential_from_headers(&call.headers, brand) else { return false };
-    let Ok(workspace) = call.workspace(server, credential.as_ref()).await else { return false };
-    let Ok(who) = server.gate.authenticate(credential.as_ref(), now()).await else { return false };
+pub(crate) async fn is_bound_to_releases(server: &Server, call: &Call, protocol: Protocol) -> bool {
+    let Ok((who, workspace)) = who(server, call, protocol, Action::Resolve).await else { return false };
     who.restrictions().iter().any(|one| match one {
         Restriction::Releases { workspace: bound, .. } | Restriction::Closure { workspace: bound, .. } => {
             *bound == workspace
@@ -362,7 +393,7 @@ async fn try_store(
     })
 }
 
-async fn newest(server: &Arc<Server>, place: Place) -> io::Result<Option<Stored>> {
+pub(crate) async fn newest(server: &Arc<Server>, place: Place) -> io::Result<Option<Stored>> {
     let server = Arc::clone(server);
     tokio::task::spawn_blocking(move || server.entries.newest(&place)).await?
 }

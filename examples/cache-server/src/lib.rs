@@ -6,8 +6,8 @@
 //!
 //! The kernel decides; what is here moves bytes: `entries` keeps them in a folder, `calls` asks the kernel and moves
 //! them, and over it each protocol has a thin face of its own: `nx`, `turborepo`, `plain` for ccache, `bazel`,
-//! `gradle`, `nix`, `webdav` for sccache. `server` composes the gate, `config` reads flags and file, `first_start`
-//! prints what to paste.
+//! `gradle`, `nix`, `webdav` for sccache, and `releases`. `server` composes the gate, `config` reads flags and file,
+//! `first_start` prints what to paste.
 
 mod bazel;
 mod calls;
@@ -17,9 +17,11 @@ mod first_start;
 mod gradle;
 mod identity;
 mod log;
+mod narinfo;
 mod nix;
 mod nx;
 mod plain;
+mod releases;
 mod server;
 mod turborepo;
 mod webdav;

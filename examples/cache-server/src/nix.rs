@@ -29,7 +29,7 @@ pub(crate) fn routes() -> Router<Arc<Server>> {
 /// Asked first of all. Served without being stored, so that no client has to write it; refused to whom the cache is
 /// closed, for Nix keeps later refusals on disk as answers, but not this one.
 async fn info(State(server): State<Arc<Server>>, call: Call) -> Response<Body> {
-    if !is_bound_to_releases(&server, &call).await
+    if !is_bound_to_releases(&server, &call, NIX).await
         && let Err(mut refusal) = allow(&server, &call, NIX, Action::Resolve, Resource::Workspace).await
     {
         // After a 404 Nix would try to make a cache here; after this it shows the reason.
@@ -152,6 +152,6 @@ fn range_in(range: &str, length: u64) -> Option<(u64, u64)> {
     (from <= to).then_some((from, to))
 }
 
-fn set_type(response: &mut Response<Body>, media_type: &'static str) {
+pub(crate) fn set_type(response: &mut Response<Body>, media_type: &'static str) {
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
 }

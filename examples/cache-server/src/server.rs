@@ -26,7 +26,7 @@ use crate::first_start::{ADMINISTRATOR, write_secret};
 use crate::identity::{self, IdentityError};
 use crate::log::note;
 use crate::workloads::{self, WorkloadsError};
-use crate::{bazel, gradle, nix, nx, plain, turborepo, webdav};
+use crate::{bazel, gradle, nix, nx, plain, releases, turborepo, webdav};
 
 /// How often the feed of changes is read: a revocation by another process is known after this long.
 const FEED_POLL: Duration = Duration::from_millis(250);
@@ -234,6 +234,7 @@ impl Server {
         Router::new()
             .nest("/{organization}/{workspace}", rooted.clone().merge(plain))
             .merge(rooted)
+            .merge(releases::routes())
             .with_state(Arc::clone(self))
             .merge(cachegate_http::api::router(self.gate.clone(), now))
             .merge(self.oauth.clone())
