@@ -63,6 +63,9 @@ pub enum LoginError {
         /// The status.
         status: u16,
     },
+    /// The provider failed a moment ago, and is not asked again yet. A later try may succeed.
+    #[error("the provider failed a moment ago and is not asked again yet")]
+    Failing,
     /// The provider's answer cannot be read.
     #[error("the provider's answer cannot be read: {what}")]
     Garbage {
@@ -139,6 +142,7 @@ impl LoginError {
             Self::Refused { .. } => "login_refused",
             Self::Unreachable { .. } => "login_provider_unreachable",
             Self::Status { .. } => "login_provider_status",
+            Self::Failing => "login_provider_failing",
             Self::Garbage { .. } => "login_provider_garbage",
             Self::Keys { .. } => "login_provider_keys",
             Self::IdToken { refusal } => refusal.code(),
@@ -158,8 +162,8 @@ impl LoginError {
     /// Whether nobody did anything wrong: the provider or the store is out of reach, and a later try may succeed.
     pub fn is_unavailable(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Status { .. } | Self::Garbage { .. } | Self::Keys { .. } => true,
-            Self::Randomness | Self::Store(_) | Self::Session(_) => true,
+            Self::Unreachable { .. } | Self::Status { .. } | Self::Failing | Self::Garbage { .. } => true,
+            Self::Keys { .. } | Self::Randomness | Self::Store(_) | Self::Session(_) => true,
             Self::UnknownProvider
             | Self::NoDeviceFlow
             | Self::ReturnTarget

@@ -1,5 +1,16 @@
 #![doc = include_str!("../README.md")]
 
+/// The examples of the guides are built as tests.
+#[cfg(doctest)]
+mod guides {
+    #[doc = include_str!("../guides/entra.md")]
+    mod entra {}
+    #[doc = include_str!("../guides/github.md")]
+    mod github {}
+    #[doc = include_str!("../guides/okta.md")]
+    mod okta {}
+}
+
 mod attempt;
 mod cookie;
 mod error;

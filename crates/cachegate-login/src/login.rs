@@ -97,7 +97,7 @@ impl LoginBuilder {
                 .map_err(|source| ProviderError::Address { what: "address to come back to", source })?;
             https = redirect.is_https();
             let client = match provider.0 {
-                Kind::Oidc(oidc) => AtWork::Oidc(OidcClient::new(*oidc, Arc::clone(&self.fetch))?),
+                Kind::Oidc(oidc) => AtWork::Oidc(Box::new(OidcClient::new(*oidc, Arc::clone(&self.fetch))?)),
                 Kind::Github(github) => AtWork::Github(github),
             };
             if providers.insert(id, (redirect, client)).is_some() {
@@ -131,7 +131,7 @@ pub struct Login {
 
 #[derive(Debug)]
 enum AtWork {
-    Oidc(OidcClient),
+    Oidc(Box<OidcClient>),
     Github(Box<Github>),
 }
 

@@ -298,7 +298,7 @@ impl OidcClient {
         }
         let cooling = self.held().failed.is_some_and(|failed| ticks < failed.saturating_add(COOL_DOWN));
         let found = match cooling {
-            true => Err(LoginError::Status { status: 503 }),
+            true => Err(LoginError::Failing),
             false => self.discover().await,
         };
         match found {
@@ -408,9 +408,6 @@ impl OidcClient {
             OidcKind::Okta | OidcKind::Standard => verified.subject.to_string(),
             OidcKind::Entra => entra_object(facts, &issuer)?,
         };
-        if subject.is_empty() {
-            return Err(LoginError::NoIdentity { claim: "sub" });
-        }
         let identity = Identity {
             provider: self.provider.id.clone(),
             issuer: issuer.into(),
@@ -468,7 +465,7 @@ fn entra_object(facts: &Facts, issuer: &str) -> Result<String, LoginError> {
     if !issuer.split('/').any(|segment| segment == tenant) {
         return Err(LoginError::NoIdentity { claim: "tid" });
     }
-    text(facts, "oid").ok_or(LoginError::NoIdentity { claim: "oid" })
+    text(facts, "oid").filter(|object| !object.is_empty()).ok_or(LoginError::NoIdentity { claim: "oid" })
 }
 
 /// For people to read; the first that can be shown.

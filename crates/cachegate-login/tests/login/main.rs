@@ -1,0 +1,11 @@
+//! People sign in: well, under attack, and while their provider fails.
+
+#![expect(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
+mod accounts;
+mod attacks;
+mod faults;
+mod github;
+mod oidc;
+mod real_provider;
+mod support;
