@@ -88,17 +88,7 @@ fn log_in_by_token() {
 #[test]
 fn log_in_by_device_code() {
     let host = Host::start();
-    let administrator = host.administrator();
     let mut shell = Shell::new(&host);
-    let decide = |decision: &'static str| {
-        let administrator = administrator.clone();
-        move |host: &Host, heard: &str| {
-            if let Some((_, code)) = heard.split_once("confirm the code ") {
-                let form = format!("user_code={code}&decision={decision}");
-                assert!(host.post("/activate", &form, &administrator).contains("200 OK"));
-            }
-        }
-    };
     shell.converse("gatectl login --server $SERVER", decide("approve"));
     shell.run("gatectl status");
     shell.run("gatectl whoami");
@@ -109,9 +99,26 @@ fn log_in_by_device_code() {
     shell.run("cmp -s .netrc before || echo netrc has another token");
     shell.run("gatectl logout");
     shell.run("gatectl whoami");
-    shell.say("somebody says no");
-    shell.converse("gatectl login --server $SERVER", decide("deny"));
     shell.compare("login-device.txt");
+}
+
+#[test]
+fn somebody_says_no() {
+    let host = Host::start();
+    let mut shell = Shell::new(&host);
+    shell.converse("gatectl login --server $SERVER", decide("deny"));
+    shell.run("gatectl status");
+    shell.compare("login-denied.txt");
+}
+
+/// What the administrator does in a browser, once the terminal shows its code.
+fn decide(decision: &'static str) -> impl FnMut(&Host, &str) {
+    move |host, heard| {
+        if let Some((_, code)) = heard.split_once("confirm the code ") {
+            let form = format!("user_code={code}&decision={decision}");
+            assert!(host.post("/activate", &form, &host.administrator()).contains("200 OK"));
+        }
+    }
 }
 
 #[test]

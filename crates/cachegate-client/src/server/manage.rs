@@ -53,10 +53,7 @@ impl Server {
     ///
     /// [`ServerError::NoSuch`] where there is none that the caller may see.
     pub async fn token(&self, id: TokenId) -> Result<TokenRecord, ServerError> {
-        self.get(&format!("/tokens/{id}")).await.map_err(|error| match error.code() {
-            "not_found" => ServerError::NoSuch { what: "token", name: id.to_string() },
-            _ => error,
-        })
+        self.named(&format!("/tokens/{id}"), "token", &id.to_string()).await
     }
 
     /// Makes a token. Where the answer is lost, so is the token: revoke it, and make another.
@@ -164,7 +161,7 @@ impl Server {
     /// [`ServerError::NoSuch`] where there is none that the caller may use.
     pub async fn workspace(&self, name: &str) -> Result<WorkspaceRecord, ServerError> {
         if let Ok(id) = name.parse::<WorkspaceId>() {
-            return self.get(&format!("/workspaces/{id}")).await;
+            return self.named(&format!("/workspaces/{id}"), "workspace", name).await;
         }
         let missing = || ServerError::NoSuch { what: "workspace", name: super::error::shown(name) };
         let (organization, workspace) = name.split_once('/').ok_or_else(missing)?;
@@ -193,9 +190,22 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// [`ServerError`].
+    /// [`ServerError::NoSuch`] where it is not remembered, or not the caller's to know.
     pub async fn decision(&self, id: DecisionId) -> Result<RefusalRecord, ServerError> {
-        self.get(&format!("/decisions/{id}")).await
+        self.named(&format!("/decisions/{id}"), "decision", &id.to_string()).await
+    }
+
+    /// Reads what a name stands for, and says which name it was where there is nothing.
+    async fn named<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        what: &'static str,
+        name: &str,
+    ) -> Result<T, ServerError> {
+        self.get(path).await.map_err(|error| match error.code() {
+            "not_found" => ServerError::NoSuch { what, name: super::error::shown(name) },
+            _ => error,
+        })
     }
 
     fn issued(&self, response: &cachegate_fetch::Response) -> Result<IssuedToken, ServerError> {

@@ -5,7 +5,7 @@ use cachegate_client::Explained;
 use crate::cli::Explain;
 use crate::context::Context;
 use crate::failure::{Failed, Status};
-use crate::show::{GREEN, RED, harmless, moment, pairs, print, print_json, styled};
+use crate::show::{GREEN, RED, harmless, harmless_lines, moment, pairs, print, print_json, styled};
 
 pub(super) async fn explain(context: &Context, explain: Explain) -> Result<(), Failed> {
     let server = context.server().await?;
@@ -14,11 +14,13 @@ pub(super) async fn explain(context: &Context, explain: Explain) -> Result<(), F
         if context.global.json {
             return print_json(&refusal);
         }
+        // An administrator is told the whole of it, line by line.
+        let why = harmless_lines(refusal.explanation.trim_end()).replace('\n', "\n         ");
         return print(&pairs(&[
             ("refused", format!("{} UTC", moment(refusal.at))),
             ("who", harmless(&refusal.principal.to_string())),
             ("wanted", harmless(&refusal.action)),
-            ("why", harmless(&refusal.explanation)),
+            ("why", why),
         ]));
     }
     let (Some(action), Some(workspace)) = (explain.action, explain.workspace) else {

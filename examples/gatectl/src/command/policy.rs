@@ -17,7 +17,9 @@ use serde_json::json;
 use crate::cli::PolicyTest;
 use crate::context::{Context, now, read_token};
 use crate::failure::{Failed, Status};
-use crate::show::{GREEN, RED, YELLOW, harmless, harmless_lines, note, pairs, print, print_json, styled};
+use crate::show::{
+    GREEN, RED, YELLOW, count, harmless, harmless_lines, note, pairs, print, print_json, styled,
+};
 
 /// What is read of a file; a server's configuration holds more, which is none of this command's business.
 #[derive(Deserialize)]
@@ -40,7 +42,7 @@ struct Loaded {
 struct Names(RefCell<BTreeMap<String, String>>);
 
 impl Names {
-    fn count(&self, id: String, name: String) {
+    fn keep(&self, id: String, name: String) {
         self.0.borrow_mut().insert(id, name);
     }
 
@@ -62,12 +64,12 @@ impl Names {
         let resolved = rule.resolve(
             |name| {
                 let id = OrganizationId::new(Timestamp::from(0), Self::seed(name));
-                self.count(id.to_string(), name.to_owned());
+                self.keep(id.to_string(), name.to_owned());
                 Some(id)
             },
             |organization, name| {
                 let id = WorkspaceId::new(Timestamp::from(0), Self::seed(&format!("{organization}/{name}")));
-                self.count(id.to_string(), name.to_owned());
+                self.keep(id.to_string(), name.to_owned());
                 Some(id)
             },
         );
@@ -125,7 +127,8 @@ pub(super) fn lint(context: &Context, path: &Path) -> Result<(), Failed> {
             print(&format!("{}\n", styled(style, &harmless(&finding.to_string()))))?;
         }
         if findings.is_empty() {
-            let counted = format!("{} rules, {} anchors", document.rules.len(), federation.anchors().count());
+            let (rules, anchors) = (document.rules.len(), federation.anchors().count());
+            let counted = format!("{}, {}", count(rules, "rule"), count(anchors, "anchor"));
             print(&format!("{}: {counted}\n", styled(GREEN, "nothing found")))?;
         }
     }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::cli::Scan;
 use crate::context::Context;
 use crate::failure::{Failed, Status};
-use crate::show::{GREEN, bar, harmless, note, print, print_json, styled, table};
+use crate::show::{GREEN, bar, count, harmless, note, print, print_json, styled, table};
 
 /// The largest file that is read: configuration is smaller, and what is larger is data.
 const LARGEST: u64 = 8 << 20;
@@ -162,10 +162,6 @@ pub(super) fn scan(context: &Context, scan: &Scan) -> Result<(), Failed> {
         what,
         "`gatectl convert FILE` takes one out; the history keeps it, so revoke it when its successor is in place",
     ))
-}
-
-fn count(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// What git tracks below this folder; `None` where there is no git, or no repository.
