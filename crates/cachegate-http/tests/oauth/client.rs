@@ -55,8 +55,8 @@ impl Answer {
         self.body[name].as_str().unwrap_or_else(|| panic!("no `{name}`: {}", self.text))
     }
 
-    pub(crate) fn header(&self, name: header::HeaderName) -> &str {
-        self.headers.get(&name).map_or("", |value| value.to_str().expect("text"))
+    pub(crate) fn header(&self, name: &header::HeaderName) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
     }
 }
 

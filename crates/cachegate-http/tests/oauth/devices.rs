@@ -20,7 +20,7 @@ fn begin(client: &Client) -> (String, String) {
     let (device, user) = (begun.text_of("device_code"), begun.text_of("user_code"));
     assert_eq!(begun.text_of("verification_uri_complete"), format!("{ISSUER}/activate?user_code={user}"));
     assert_eq!((&begun.body["expires_in"], &begun.body["interval"]), (&json!(900), &json!(5)));
-    assert_eq!(begun.header(header::CACHE_CONTROL), "no-store");
+    assert_eq!(begun.header(&header::CACHE_CONTROL), "no-store");
     (device.to_owned(), user.to_owned())
 }
 
@@ -124,7 +124,7 @@ fn terminals_that_begin_to_wait_too_often_are_held_back() {
     let begin = || client.post("/oauth/device_authorization", &[("client_id", "x")]);
     let answers: Vec<_> = (0..302).map(|_| begin().status).collect();
     assert_eq!((answers[299], answers[300], answers[301]), (200, 429, 429));
-    assert_eq!(begin().header(header::RETRY_AFTER), "60");
+    assert_eq!(begin().header(&header::RETRY_AFTER), "60");
     client.wait(1);
     assert_eq!((begin().status, begin().status), (200, 429));
 }
@@ -231,12 +231,12 @@ fn the_page_runs_nothing_keeps_nothing_and_shows_no_token() {
         page(&client, &administrator, &user, "perhaps"),
         page(&client, &SecretText::new("<script>\"cgp_".to_owned()), &user, "look"),
     ] {
-        let policy = answer.header(header::CONTENT_SECURITY_POLICY);
+        let policy = answer.header(&header::CONTENT_SECURITY_POLICY);
         assert!(policy.starts_with("default-src 'none';") && !policy.contains("unsafe"), "{policy}");
         assert!(policy.contains("form-action 'self'; frame-ancestors 'none'"), "{policy}");
-        assert_eq!(answer.header(header::CACHE_CONTROL), "no-store");
-        assert_eq!(answer.header(header::X_FRAME_OPTIONS), "DENY");
-        assert_eq!(answer.header(header::CONTENT_TYPE), "text/html; charset=utf-8");
+        assert_eq!(answer.header(&header::CACHE_CONTROL), "no-store");
+        assert_eq!(answer.header(&header::X_FRAME_OPTIONS), "DENY");
+        assert_eq!(answer.header(&header::CONTENT_TYPE), "text/html; charset=utf-8");
         assert!(
             !answer.headers.contains_key(header::SET_COOKIE)
                 && !answer.headers.contains_key("www-authenticate")

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use cachegate::{DeviceAccess, PersonalForm, TokenSpec};
+use cachegate::{Authority, DeviceAccess, PersonalForm, ReleaseSpec, StoredEntry, TokenSpec, Verdict};
 use cachegate_testkit::{NOW, Scene, block_on};
-use cachegate_types::{AccessLevel, ActionSet, ClosureId, Lane, Role, SecretText};
+use cachegate_types::{AccessLevel, Action, ActionSet, ClosureId, EntryKey, Lane, Role, SecretText};
 
 use crate::client::{Client, ISSUER, SERVICE};
 
@@ -15,7 +15,7 @@ const TABLE: &str = include_str!("matrix.txt");
 type ComeBy = fn(&Client) -> SecretText;
 
 /// The classes of token.
-const CLASSES: [(&str, ComeBy); 24] = [
+const CLASSES: [(&str, ComeBy); 25] = [
     ("another gate's", |_| block_on(Scene::new()).administrator),
     ("mistyped", |client| {
         let token = ci(client, AccessLevel::ReadWrite);
@@ -43,7 +43,8 @@ const CLASSES: [(&str, ComeBy); 24] = [
         let access = DeviceAccess::ResolveOnly { workspace, requirement, reads_closures: false };
         block_on(client.scene.device(access)).token
     }),
-    ("closure", |client| {
+    ("closure token", closure_token),
+    ("bound to a closure", |client| {
         let parent =
             block_on(client.scene.personal(client.scene.owner, ActionSet::ALL, PersonalForm::Opaque));
         block_on(client.scene.closure_reader(&parent.record, ClosureId::from_bytes([3; 16])))
@@ -87,6 +88,31 @@ const CLASSES: [(&str, ComeBy); 24] = [
 
 fn ci(client: &Client, level: AccessLevel) -> SecretText {
     block_on(client.scene.ci_token(level, Lane::main()))
+}
+
+/// What the owner's resolve of a release with its closure gives.
+fn closure_token(client: &Client) -> SecretText {
+    let scene = &client.scene;
+    let entry = EntryKey::new(b"key").expect("a key");
+    let writer = ci(client, AccessLevel::ReadWrite);
+    let Verdict::Allowed(allowed) = block_on(scene.ask(Some(&writer), Action::Write, "key")) else {
+        panic!("not allowed to write")
+    };
+    let ticket = allowed.ticket(entry.clone()).expect("a ticket");
+    let label = block_on(scene.gate.seal(&ticket, &[7; 32], 7, NOW.into())).expect("a label");
+    let stored = StoredEntry { key: &entry, label: &label, digest: &[7; 32] };
+    let version = "1.0.0".parse().expect("a version");
+    let closure = [stored];
+    let spec = ReleaseSpec {
+        workspace: scene.workspace,
+        version: &version,
+        entry: stored,
+        closure: Some(closure.as_slice()),
+    };
+    block_on(scene.gate.publish_release(&Authority::Operator, &spec, NOW.into())).expect("published");
+    let (owner, any) = (block_on(scene.administrator()), "*".parse().expect("a requirement"));
+    let resolved = scene.gate.resolve_closure(&owner, scene.workspace, &any, None, NOW.into());
+    block_on(resolved).expect("resolved").1.token
 }
 
 fn owners_jwt(client: &Client) -> SecretText {

@@ -16,8 +16,8 @@ fn every_endpoint_that_is_advertised_is_there() {
     let client = Client::new();
     for path in ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"] {
         let answer = client.get(path);
-        assert_eq!((answer.status, answer.header(header::CONTENT_TYPE)), (200, "application/json"));
-        assert_eq!(answer.header(header::CACHE_CONTROL), "public, max-age=300");
+        assert_eq!((answer.status, answer.header(&header::CONTENT_TYPE)), (200, "application/json"));
+        assert_eq!(answer.header(&header::CACHE_CONTROL), "public, max-age=300");
         let document = answer.body.as_object().expect("an object");
         assert_eq!(document["issuer"], ISSUER);
         let mut endpoints = 0;
@@ -52,9 +52,9 @@ fn every_endpoint_that_is_advertised_is_there() {
 fn the_published_keys_verify_what_is_issued() {
     let client = Client::new();
     let answer = client.get("/.well-known/jwks.json");
-    assert_eq!((answer.status, answer.header(header::CONTENT_TYPE)), (200, "application/jwk-set+json"));
+    assert_eq!((answer.status, answer.header(&header::CONTENT_TYPE)), (200, "application/jwk-set+json"));
     assert_eq!(
-        answer.header(header::CACHE_CONTROL),
+        answer.header(&header::CACHE_CONTROL),
         "public, max-age=300",
         "less than a key is published early"
     );
@@ -83,7 +83,7 @@ fn keys_that_cannot_be_had_are_no_empty_set() {
 #[test]
 fn an_issuer_that_is_no_origin_serves_nothing() {
     let scene = block_on(Scene::new());
-    let refused = oauth::router::<()>(scene.gate.clone(), || NOW.into(), Settings::default());
+    let refused = oauth::router::<()>(scene.gate, || NOW.into(), Settings::default());
     assert!(matches!(refused, Err(SettingsError::Issuer { issuer }) if issuer == "cachegate"));
 }
 

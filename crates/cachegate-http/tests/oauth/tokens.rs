@@ -17,7 +17,7 @@ fn a_service_is_told_of_the_tokens_that_are_for_it() {
     let source = ci(&client);
     let session = client.session(&source, Some(SERVICE));
     let told = client.told_of("registry", session.expose_secret());
-    assert_eq!((told.status, told.header(header::CACHE_CONTROL)), (200, "no-store"));
+    assert_eq!((told.status, told.header(&header::CACHE_CONTROL)), (200, "no-store"));
     for (name, value) in [
         ("active", json!(true)),
         ("token_type", json!("Bearer")),
