@@ -126,7 +126,7 @@ pub(crate) fn replace<E: From<FileError>>(
         // Under the lock the name is ours: what is there was left by a process that was killed.
         let path = beside(&target, ".cachegate-new");
         let fresh =
-            Fresh::write(path, &target, &text, held.as_ref().map(|held| &held.metadata), platform::liken)?;
+            Fresh::write(&path, &target, &text, held.as_ref().map(|held| &held.metadata), platform::liken)?;
         // Not all who write this file take the lock: what came in between is read again, not lost.
         let now = read(&target)?;
         if now.as_ref().map(|now| &now.text) == held.as_ref().map(|held| &held.text) {
@@ -157,7 +157,7 @@ pub fn edit_document<E: From<FileError>>(
         // A name of this process's own, since there is no lock.
         let path = beside(&target, &format!(".cachegate-new-{}", std::process::id()));
         let metadata = held.as_ref().map(|held| &held.metadata);
-        let fresh = Fresh::write(path, &target, &Zeroizing::new(text), metadata, platform::same)?;
+        let fresh = Fresh::write(&path, &target, &Zeroizing::new(text), metadata, platform::same)?;
         if read(&target)?.as_ref().map(|now| now.text.as_slice()) == old {
             fresh.rename()?;
             return Ok(true);
@@ -223,20 +223,20 @@ struct Fresh<'a> {
 impl<'a> Fresh<'a> {
     /// Writes it with mode 0600 from its first byte on, then likens it to the old one.
     fn write(
-        path: PathBuf,
+        path: &Path,
         target: &'a Path,
         text: &[u8],
         old: Option<&Metadata>,
         liken: fn(&File, &Metadata) -> io::Result<()>,
     ) -> Result<Self, FileError> {
-        let failed = |source| FileError::Io { action: "write", path: path.clone(), source };
-        match fs::remove_file(&path) {
+        let failed = |source| FileError::Io { action: "write", path: path.to_owned(), source };
+        match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
         }
         let mut file =
-            platform::private(OpenOptions::new().write(true).create_new(true)).open(&path).map_err(failed)?;
-        let fresh = Self { path: path.clone(), target };
+            platform::private(OpenOptions::new().write(true).create_new(true)).open(path).map_err(failed)?;
+        let fresh = Self { path: path.to_owned(), target };
         file.write_all(text).map_err(failed)?;
         if let Some(old) = old {
             liken(&file, old).map_err(failed)?;

@@ -1,6 +1,6 @@
 //! A server over an in-memory `Fetch`: what is sent to whom, and what its answers are taken for.
 
-#![expect(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};

@@ -1,7 +1,7 @@
 //! What `gatectl` says, success and failure, against the real server: each transcript is a file that people read.
 
 #![cfg(unix)]
-#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::expect_used, reason = "tests")]
 
 mod support;
 

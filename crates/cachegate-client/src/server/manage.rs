@@ -166,8 +166,8 @@ impl Server {
         let missing = || ServerError::NoSuch { what: "workspace", name: super::error::shown(name) };
         let (organization, workspace) = name.split_once('/').ok_or_else(missing)?;
         let organization = self.organization(organization).await?.id;
-        let found = self.workspaces(organization).await?.into_iter();
-        found.filter(|record| record.name == workspace).last().ok_or_else(missing)
+        let mut found = self.workspaces(organization).await?.into_iter();
+        found.find(|record| record.name == workspace).ok_or_else(missing)
     }
 
     /// May the token do this in the workspace, to one of its entries or releases?
