@@ -26,12 +26,14 @@ struct Face {
     too_large: u16,
 }
 
-const FACES: [Face; 5] = [
+const FACES: [Face; 7] = [
     Face { name: "nx", below: "/v1/cache/", stored: 200, exists: 409, too_large: 403 },
     Face { name: "turborepo", below: "/v8/artifacts/", stored: 202, exists: 200, too_large: 413 },
     Face { name: "ccache", below: "/ccache/", stored: 201, exists: 200, too_large: 413 },
     Face { name: "bazel", below: "/bazel/ac/", stored: 201, exists: 200, too_large: 413 },
     Face { name: "gradle", below: "/gradle/", stored: 201, exists: 200, too_large: 413 },
+    Face { name: "nix", below: "/nix/nar/", stored: 201, exists: 200, too_large: 413 },
+    Face { name: "webdav", below: "/webdav/", stored: 201, exists: 200, too_large: 413 },
 ];
 
 impl Face {
@@ -237,10 +239,11 @@ fn a_key_that_is_too_long_is_no_key() {
 
 // What a stranger sees.
 
-/// Everything of an answer but the time.
+/// Everything of an answer but the time, and the id by which the refusal can be asked about: each has its own.
 fn whole(answer: &Answer) -> (u16, Vec<String>, String) {
-    let head = answer.head.lines().filter(|line| !line.starts_with("date:")).map(ToOwned::to_owned);
-    (answer.status, head.collect(), answer.text())
+    let id = answer.head.lines().find_map(|line| line.strip_prefix("cachegate-decision: ")).unwrap_or("none");
+    let head = answer.head.lines().filter(|line| !line.starts_with("date:"));
+    (answer.status, head.map(|line| line.replace(id, "ID")).collect(), answer.text().replace(id, "ID"))
 }
 
 #[test]

@@ -12,15 +12,18 @@ mod client;
 #[path = "support/host.rs"]
 #[expect(dead_code, reason = "the limit is another test's")]
 mod host;
+#[path = "support/machines.rs"]
+mod machines;
 #[path = "support/nix.rs"]
+#[expect(dead_code, reason = "pairs of paths are another test's")]
 mod nix;
 
 use std::time::Duration;
 
 use cache_server::now;
-use cachegate::Authority;
+use cachegate::{Authority, Credential, DeviceAccess, IssueError, SessionSpec};
 use cachegate_policy::WorkspaceSettings;
-use cachegate_types::{AccessLevel, Action, Resource};
+use cachegate_types::{AccessLevel, Action, Resource, Restriction, WorkspaceId};
 use host::Host;
 use nix::Machine;
 
@@ -79,7 +82,7 @@ fn what_one_token_pushes_another_one_copies_back_and_realises() {
     let reader = Machine::new();
     reader.log_in(&host.token(AccessLevel::ReadOnly, "main"));
     let info = reader.path_info(&cache(&host), &path);
-    assert!(info.succeeded && info.printed.contains(&path), "{}", info.printed);
+    assert!(info.succeeded && info.printed.trim() == path, "{}", info.printed);
     assert!(seen(&host).iter().all(|(action, _, code)| (*action, *code) == (RESOLVE, "allowed")));
     let pulled = reader.pull(&cache(&host), &[&path]);
     assert!(pulled.succeeded, "{}", pulled.printed);
@@ -208,21 +211,60 @@ fn a_token_for_one_cache_opens_no_other_on_the_host() {
 
 #[test]
 #[ignore = "needs nix: run by cargo xtask test"]
-fn thirty_paths_are_a_hundred_and_twenty_one_requests_up_and_a_hundred_and_twenty_one_down() {
+fn a_hundred_and_twenty_one_requests_for_thirty_paths_verify_one_token_once() {
     let (host, machine) = (Host::new(), Machine::new());
+    let verifications = || host.server.gate().verifications();
     let paths: Vec<_> = (0..30).map(|number| machine.add("pkg", &format!("content {number}"))).collect();
     let paths: Vec<_> = paths.iter().map(String::as_str).collect();
     machine.log_in(&host.token(AccessLevel::ReadWrite, "main"));
+    let before = verifications();
     let run = machine.push(&cache(&host), &paths);
     assert!(run.succeeded, "{}", run.printed);
-    assert_eq!(seen(&host).len(), 121);
+    assert_eq!((seen(&host).len(), verifications() - before), (121, 1));
     let reader = Machine::new();
-    reader.log_in(&host.token(AccessLevel::ReadOnly, "main"));
+    // A signed one.
+    reader.log_in(&host.device(DeviceAccess::Normal));
+    let before = verifications();
     let run = reader.pull(&cache(&host), &paths);
     assert!(run.succeeded, "{}", run.printed);
     // Two HEAD and a GET of each narinfo, and its NAR; later versions send one HEAD more.
-    assert_eq!(seen(&host).len(), 121);
+    assert_eq!((seen(&host).len(), verifications() - before), (121, 1));
     assert!(paths.iter().all(|path| reader.content(path).is_some()));
+}
+
+#[test]
+#[ignore = "needs nix: run by cargo xtask test"]
+fn the_longest_token_that_is_issued_works_through_netrc() {
+    let (host, machine) = (Host::new(), Machine::new());
+    let path = machine.add("pkg", "hello");
+    let writer = host.token(AccessLevel::ReadWrite, "main");
+    machine.log_in(&writer);
+    assert!(machine.push(&cache(&host), &[&path]).succeeded);
+    // A session for ever more workspaces, until it is too long to be issued.
+    let gate = host.server.gate();
+    let (longest, refusal) = host.runtime.block_on(async {
+        let credential = Credential::parse(&writer, gate.brand()).expect("a token");
+        let who = gate.authenticate(Some(&credential), now()).await.expect("believed");
+        let mut longest = String::new();
+        for others in 0..=u8::MAX {
+            let others = (1..=others).map(|other| WorkspaceId::from_bytes([other; 16]));
+            let workspaces = [host.server.default_workspace()].into_iter().chain(others).collect();
+            let restrictions = vec![Restriction::Workspaces(workspaces)];
+            let spec = SessionSpec { restrictions, ..SessionSpec::default() };
+            match gate.exchange(&who, &spec, now()).await {
+                Ok(issued) => longest = issued.token.expose_secret().to_owned(),
+                Err(error) => return (longest, error),
+            }
+        }
+        (longest, IssueError::UnknownService)
+    });
+    assert!(refusal.to_string().contains("token_too_long"), "{refusal}");
+    assert!((3_000..=3_072).contains(&longest.len()), "{}", longest.len());
+    let reader = Machine::new();
+    reader.log_in(&longest);
+    let run = reader.pull(&cache(&host), &[&path]);
+    assert!(run.succeeded, "{}", run.printed);
+    assert_eq!(reader.content(&path).as_deref(), Some("hello"));
 }
 
 #[test]

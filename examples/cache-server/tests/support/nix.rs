@@ -71,6 +71,13 @@ impl Machine {
         self.evaluate(&format!("builtins.toFile \"{name}\" \"{content}\""))
     }
 
+    /// A path that refers to another one: that one, and itself.
+    pub(crate) fn add_pair(&self, content: &str) -> [String; 2] {
+        let inner = format!("builtins.toFile \"inner\" \"{content}\"");
+        let outer = format!("builtins.toFile \"outer\" \"needs ${{{inner}}}\"");
+        [self.evaluate(&inner), self.evaluate(&outer)]
+    }
+
     fn evaluate(&self, expression: &str) -> String {
         let store = self.store();
         let done = self.nix("nix", &["eval", "--impure", "--store", &store, "--raw", "--expr", expression]);
@@ -110,7 +117,7 @@ impl Machine {
     }
 
     pub(crate) fn path_info(&self, cache: &str, path: &str) -> Run {
-        self.nix("nix", &["path-info", "--store", cache, "--json", path])
+        self.nix("nix", &["path-info", "--store", cache, path])
     }
 
     /// What its store holds under this path.
