@@ -139,7 +139,14 @@ pub(crate) async fn allow(
         Err(unavailable) => Err(unavailable),
     };
     let verdict = match resource {
-        Ok(resource) => server.gate.check(credential.as_ref(), &Request::new(action, &resource), now()).await,
+        Ok(resource) => {
+            let request = Request::new(action, &resource);
+            let request = match call.floor {
+                Some(floor) => request.floor(floor),
+                None => request,
+            };
+            server.gate.check(credential.as_ref(), &request, now()).await
+        }
         Err(unavailable) => {
             note(&format!("{} {action}: {unavailable}", unavailable.code()));
             Verdict::Unavailable(unavailable)
