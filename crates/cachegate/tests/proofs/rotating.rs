@@ -22,6 +22,15 @@ struct Made {
     ends: u32,
 }
 
+/// Says that the work is over when its holder is.
+struct Ended<'a>(&'a AtomicBool);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// Rotates `rotations` times under load; every third key is revoked while its tokens are in use.
 fn rotate_under_load(rotations: usize) {
     let scene = block_on(Scene::new());
@@ -67,6 +76,8 @@ fn rotate_under_load(rotations: usize) {
         for worker in 0..WORKERS {
             let (done, made, issue, check) = (&done, &made, &issue, &check);
             scope.spawn(move || {
+                // A worker that fails ends the others too.
+                let _ended = Ended(done);
                 let mut numbers = Numbers(worker);
                 while !done.load(Ordering::SeqCst) {
                     let token = issue();
@@ -97,7 +108,7 @@ fn rotate_under_load(rotations: usize) {
                 retired.lock().expect("a lock").insert(old);
             }
             let before = checks.load(Ordering::Relaxed);
-            while checks.load(Ordering::Relaxed) < before + 100 {
+            while checks.load(Ordering::Relaxed) < before + 100 && !done.load(Ordering::SeqCst) {
                 std::thread::yield_now();
             }
         }
