@@ -223,7 +223,7 @@ impl Refusal {
     /// The issuer was asked and has no such key.
     pub fn no_key(error: &KeysError) -> Self {
         Self::new(Step::Key, error.code(), "the token's issuer has no key of the name that it gives")
-            .with_expected(error.to_string())
+            .with_expected("a key that the issuer publishes, under the name that the token gives")
     }
 
     /// The token was exchanged before.

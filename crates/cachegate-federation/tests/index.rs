@@ -1,8 +1,6 @@
 //! Where each rule, each family of attack, each trap and each weak spot of other verifiers has its test. A row whose test
 //! is gone, or was renamed, fails here.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "tests")]
-
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -483,7 +483,7 @@ fn refuse<'a>(candidates: impl Iterator<Item = &'a TrustRule>, facts: &Facts) ->
     });
     let Some(failure) = nearest.and_then(|rule| rule.first_failure(facts)) else {
         return unknown_identity(facts)
-            .with_expected("no rule for this anchor in the place that was asked for");
+            .with_expected("a rule for this anchor in the place that was asked for: there is none");
     };
     let (Some(rule), asked) = (nearest, &failure.asked) else { return unknown_identity(facts) };
     let expected = format!("rule `{}`, the nearest: {asked}", rule.name());
