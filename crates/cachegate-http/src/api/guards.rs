@@ -49,7 +49,7 @@ pub(super) async fn lock(call: Call) -> Answered {
         Place::Organization { organization } => LockScope::Organization(organization),
         Place::Workspace { workspace } => LockScope::Workspace(workspace),
     };
-    let until = shape::later(call.now, seconds);
+    let until = shape::later(call.now, seconds)?;
     let mut request = Vec::new();
     let once = call.once("lock", &mut request);
     let gate = call.gate();

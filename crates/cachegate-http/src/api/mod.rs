@@ -1,5 +1,5 @@
-//! The management API, `/api/v1`, as an axum router: tokens, organizations, workspaces, members, groups, locks,
-//! distrust, the audit, and why something is or is not allowed.
+//! The management API, `/api/v1`, as an axum router: tokens, organizations, workspaces, members, groups, releases,
+//! locks, distrust, the audit, and why something is or is not allowed.
 //!
 //! ```
 //! use std::time::{SystemTime, UNIX_EPOCH};
@@ -29,6 +29,7 @@ mod guards;
 mod people;
 mod places;
 mod problem;
+mod releases;
 mod shape;
 mod tokens;
 mod told;
@@ -177,6 +178,9 @@ operations! {
     PUT "/workspaces/{workspace}/listed" () true => places::set_listed;
     POST "/workspaces/{workspace}/revoke-tokens" () true => tokens::revoke_workspace;
     GET "/workspaces/{workspace}/access" ("action" "limit" "cursor") false => told::access;
+    GET "/workspaces/{workspace}/releases" ("limit" "cursor") false => releases::releases;
+    POST "/workspaces/{workspace}/releases/{version}/yank" () false => releases::yank;
+    POST "/workspaces/{workspace}/resolve" () true => releases::resolve;
     GET "/locks" ("limit" "cursor") false => guards::locks;
     POST "/locks" () true => guards::lock;
     DELETE "/locks/{lock}" () false => guards::lift_lock;

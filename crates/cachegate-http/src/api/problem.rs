@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use axum::body::Body;
-use cachegate::{CredentialError, IssueError, ManageError, NotAuthenticated, Unavailable};
+use cachegate::{CredentialError, IssueError, ManageError, NotAuthenticated, ResolveError, Unavailable};
 use cachegate_types::DecisionId;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::json;
@@ -87,6 +87,19 @@ impl Problem {
         Self { detail, ..problem(StatusCode::UNAUTHORIZED, reason.code(), "") }
     }
 
+    /// Nothing was resolved. That no release fits reads as a place that is not there: some credentials that resolve
+    /// nothing here get so far.
+    pub(super) fn unresolved(error: &ResolveError) -> Self {
+        let detail = Cow::Owned(error.to_string());
+        let with = |status, code| Self { detail, ..problem(status, code, "") };
+        match error {
+            ResolveError::NoRelease { .. } => Self::NOT_FOUND,
+            ResolveError::NoClosure { .. } => with(StatusCode::UNPROCESSABLE_ENTITY, "no_closure"),
+            ResolveError::NotAReader => with(StatusCode::FORBIDDEN, "not_a_reader"),
+            _ => Self::unavailable(&Unavailable::Internal),
+        }
+    }
+
     /// What the store said is for the operator's log.
     pub(super) fn unavailable(reason: &Unavailable) -> Self {
         problem(
@@ -149,6 +162,8 @@ impl From<IssueError> for Problem {
             IssueError::Level { .. } => with(StatusCode::UNPROCESSABLE_ENTITY, "level"),
             IssueError::Lane { .. } => with(StatusCode::UNPROCESSABLE_ENTITY, "lane"),
             IssueError::NotRotated { .. } => with(StatusCode::UNPROCESSABLE_ENTITY, "not_rotated"),
+            IssueError::NotExchanged { .. } => with(StatusCode::UNPROCESSABLE_ENTITY, "not_exchanged"),
+            IssueError::Lineage => with(StatusCode::UNPROCESSABLE_ENTITY, "lineage"),
             IssueError::Encoding { code: "no_randomness" } => Self::unavailable(&Unavailable::Internal),
             IssueError::Encoding { .. } => with(StatusCode::UNPROCESSABLE_ENTITY, "token_too_long"),
             _ => Self::unavailable(&Unavailable::Internal),

@@ -1,18 +1,22 @@
 //! How records look in JSON. Moments are unix seconds, ids and lanes are texts.
 
+use std::time::Duration;
+
 use cachegate::{
     Access, AccessParty, MemberView, OrganizationView, Refusal, TokenRights, TokenState, TokenView,
     WorkspaceView,
 };
 use cachegate_policy::{Listed, ListedParty, Lock, LockScope, WorkspaceSettings};
 use cachegate_storage::{
-    AuditRecord, GroupRecord, LockRecord, MarkRecord, MarkScope, Revoked, TokenForm, TokenRecord,
-    WorkspaceRecord,
+    AuditRecord, GroupRecord, LockRecord, MarkRecord, MarkScope, ReleaseRecord, Revoked, TokenForm,
+    TokenRecord, WorkspaceRecord,
 };
 use cachegate_types::{Action, GrantSource, Principal, Resource, Restriction, Timestamp};
 use http::HeaderValue;
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
+
+use super::problem::Problem;
 
 pub(super) fn principal(principal: &Principal) -> Value {
     match principal {
@@ -162,8 +166,9 @@ pub(super) fn etag(view: &WorkspaceView) -> Option<HeaderValue> {
     let WorkspaceView { record, actions } = view;
     let state = json!([settings(&record.settings), list(&record.listed), record.settings.lane_generation]);
     let digest = digest(&SHA256, state.to_string().as_bytes());
-    let tag = digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect::<String>();
-    HeaderValue::try_from(format!("\"{tag}\"")).ok().filter(|_| actions.contains(Action::Administer))
+    HeaderValue::try_from(format!("\"{}\"", hex(digest.as_ref())))
+        .ok()
+        .filter(|_| actions.contains(Action::Administer))
 }
 
 pub(super) fn made_workspace(record: WorkspaceRecord) -> Value {
@@ -249,7 +254,6 @@ pub(super) fn mark(record: &MarkRecord) -> Value {
 
 pub(super) fn audit(record: &AuditRecord) -> Value {
     let entry = &record.entry;
-    let digest = record.digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     json!({
         "number": record.number,
         "at": entry.act.at,
@@ -258,7 +262,21 @@ pub(super) fn audit(record: &AuditRecord) -> Value {
         "code": &*entry.code,
         "target": &*entry.target,
         "detail": entry.detail,
-        "digest": digest,
+        "digest": hex(&record.digest),
+    })
+}
+
+pub(super) fn release(record: &ReleaseRecord) -> Value {
+    json!({
+        "id": record.id,
+        "workspace": record.workspace,
+        "version": record.version,
+        "lane": record.lane,
+        "key": record.key.to_string(),
+        "digest": hex(&record.digest),
+        "has_closure": record.closure.is_some(),
+        "published_at": record.published_at,
+        "yanked_at": record.yanked_at,
     })
 }
 
@@ -289,7 +307,19 @@ pub(super) fn refusal(refusal: &Refusal) -> Value {
     })
 }
 
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A span of so many seconds is none: no calendar has its end.
+pub(super) const LONGEST_SPAN: u64 = 253_402_300_800;
+
+pub(super) const BEYOND_TIME: &str = "a span is at most 253402300799 seconds";
+
 /// A moment that a body names.
-pub(super) fn later(now: Timestamp, seconds: Option<u64>) -> Option<Timestamp> {
-    seconds.map(|seconds| now.saturating_add(std::time::Duration::from_secs(seconds)))
+pub(super) fn later(now: Timestamp, seconds: Option<u64>) -> Result<Option<Timestamp>, Problem> {
+    match seconds {
+        Some(LONGEST_SPAN..) => Err(Problem::body(BEYOND_TIME)),
+        seconds => Ok(seconds.map(|seconds| now.saturating_add(Duration::from_secs(seconds)))),
+    }
 }

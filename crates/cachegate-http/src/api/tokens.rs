@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::call::{Call, page};
 use super::problem::Problem;
+use super::shape::{BEYOND_TIME, LONGEST_SPAN};
 use super::{Answer, Answered, shape};
 
 /// The longest time for which a rotated token lives on beside its successor.
@@ -160,9 +161,10 @@ async fn shown(call: &Call, made: &Made<Issued, TokenRecord>) -> Answered {
     }
 }
 
-fn life(seconds: Option<u64>) -> Result<Option<Duration>, Problem> {
+pub(super) fn life(seconds: Option<u64>) -> Result<Option<Duration>, Problem> {
     match seconds {
         Some(0) => Err(Problem::body("`expires_in` is at least one second")),
+        Some(LONGEST_SPAN..) => Err(Problem::body(BEYOND_TIME)),
         seconds => Ok(seconds.map(Duration::from_secs)),
     }
 }

@@ -14,3 +14,4 @@ mod matrix;
 mod random;
 mod rules;
 mod schema;
+mod workload;

@@ -4,11 +4,17 @@
 use std::fmt::Write as _;
 
 use cachegate::{Authority, DeviceAccess, PersonalForm, SessionSpec};
+use cachegate_federation::Mode;
+use cachegate_storage::{Act, ReleaseRecord};
 use cachegate_testkit::{NOW, Scene, block_on};
-use cachegate_types::{AccessLevel, ActionSet, ClosureId, Description, Lane, Role, SecretText, TokenId};
+use cachegate_types::{
+    AccessLevel, ActionSet, ClosureId, Description, EntryKey, Lane, Principal, ReleaseId, Role, SecretText,
+    TokenId,
+};
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Client};
+use crate::workload;
 
 const NOWHERE: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
@@ -22,7 +28,7 @@ const LATER: u32 = NOW + 5;
 type ComeBy = fn(&Scene) -> Option<SecretText>;
 
 /// The classes of credential.
-const CLASSES: [(&str, ComeBy); 18] = [
+const CLASSES: [(&str, ComeBy); 20] = [
     ("none", |_| None),
     ("unknown", |_| Some(block_on(Scene::new()).administrator)),
     ("revoked", |scene| {
@@ -46,6 +52,9 @@ const CLASSES: [(&str, ComeBy); 18] = [
     ("ci-session", |scene| {
         Some(session(scene, &block_on(scene.ci_token(AccessLevel::ReadWrite, Lane::main()))))
     }),
+    // A CI job: with its platform's own token, and with what that was exchanged for.
+    ("workload", |scene| Some(workload::pushed(scene, Mode::Direct))),
+    ("job", |scene| Some(workload::session(scene))),
     ("device", |scene| Some(block_on(scene.device(DeviceAccess::Normal)).token)),
     ("resolve", |scene| {
         let requirement = "*".parse().expect("a requirement");
@@ -87,6 +96,24 @@ fn session(scene: &Scene, token: &SecretText) -> SecretText {
     block_on(scene.gate.exchange(&who, &SessionSpec::default(), NOW.into())).expect("a session").token
 }
 
+/// Publishes 1.0.0, as whoever keeps the entries does.
+pub(crate) async fn release(scene: &Scene) {
+    let key = EntryKey::new(b"k").expect("a key");
+    let record = ReleaseRecord {
+        id: ReleaseId::from_bytes([1; 16]),
+        workspace: scene.workspace,
+        version: "1.0.0".parse().expect("a version"),
+        lane: Lane::main(),
+        key: key.clone(),
+        digest: [7; 32],
+        closure: Some(ClosureId::from_bytes([3; 16])),
+        published_at: NOW.into(),
+        yanked_at: None,
+    };
+    let act = Act { by: Principal::Anonymous, token: None, at: NOW.into() };
+    scene.storage.publish_release(&record, &[key], &act).await.expect("published");
+}
+
 /// A scene with one of everything that an operation may be about.
 struct Place {
     scene: Scene,
@@ -118,6 +145,7 @@ impl Place {
         let lock = text(&api.post(&admin, "/locks", &over), "id");
         let ask = json!({"action": "write", "workspace": scene.workspace, "key": "k"});
         let decision = text(&api.post(&ci.token, "/explain", &ask), "id");
+        block_on(release(&scene));
         let mut ids: Vec<_> = [&user, &group, &lock, &mark, &decision].into_iter().cloned().collect();
         ids.extend([scene.organization.to_string(), scene.workspace.to_string()]);
         ids.extend([ci.record.id.to_string(), personal.to_string()]);
@@ -204,6 +232,15 @@ impl Place {
             ("set the list", "PUT", format!("{w}/listed"), Some(json!({"listed": []}))),
             ("revoke a workspace's", "POST", format!("{w}/revoke-tokens"), Some(json!({}))),
             ("who may write", "GET", format!("{w}/access"), None),
+            ("releases", "GET", format!("{w}/releases"), None),
+            ("withdraw a release", "POST", format!("{w}/releases/1.0.0/yank"), None),
+            ("resolve", "POST", format!("{w}/resolve"), Some(json!({"requirement": "*"}))),
+            (
+                "resolve and read",
+                "POST",
+                format!("{w}/resolve"),
+                Some(json!({"requirement": "*", "closure": true})),
+            ),
             ("locks", "GET", "/locks".to_owned(), None),
             ("lock a workspace", "POST", "/locks".to_owned(), Some(lock_body)),
             ("lock an organization", "POST", "/locks".to_owned(), Some(lock_all)),

@@ -181,6 +181,7 @@ fn answered(requests: u32) -> BTreeMap<u16, u32> {
     let mark = api.post(&scene.administrator, "/distrust", &json!({"scope": window}));
     let scope = json!({"type": "workspace", "workspace": scene.workspace});
     let lock = api.post(&scene.administrator, "/locks", &json!({"scope": scope, "actions": ["publish"]}));
+    block_on(crate::matrix::release(&scene));
     let ask = json!({"action": "write", "organization": scene.organization});
     let asked = api.post(&ci.token, "/explain", &ask);
     let id = |answer: &crate::client::Answer| answer.body["id"].as_str().expect("an id").to_owned();
@@ -194,6 +195,7 @@ fn answered(requests: u32) -> BTreeMap<u16, u32> {
             ("mark", id(&mark)),
             ("lock", id(&lock)),
             ("decision", id(&asked)),
+            ("version", "1.0.0".to_owned()),
             ("nothing", "01890a5d-ac96-774b-bcce-b302099a8057".to_owned()),
         ],
     };

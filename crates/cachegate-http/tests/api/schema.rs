@@ -84,6 +84,11 @@ pub(crate) fn faults(document: &Value, schema: &Value, value: &Value, at: &str) 
                     found.push(fault(format!("{value} is beyond {limit}")));
                 }
             }
+            "uniqueItems" => {
+                let items = value.as_array().map_or(&[][..], Vec::as_slice);
+                let twice = items.iter().enumerate().find(|(at, item)| items[..*at].contains(item));
+                found.extend(twice.map(|(_, item)| fault(format!("{item} stands twice"))));
+            }
             "minItems" | "maxItems" | "minLength" | "maxLength" => {
                 let length = match value {
                     Value::Array(items) => items.len(),

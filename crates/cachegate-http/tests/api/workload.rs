@@ -1,0 +1,62 @@
+//! A CI job that shows its platform's own token.
+
+use std::sync::Arc;
+
+use cachegate::{WorkloadToken, Workloads};
+use cachegate_federation::{
+    AnchorBuilder, Fact, Federation, GrantPlan, Keys, LaneChoice, Mode, Pin, Platform, RuleBuilder,
+    RulesDocument, Status, Test, When,
+};
+use cachegate_fetch::Fetch;
+use cachegate_testkit::{FaultyFetch, NOW, Scene, TestIssuer, block_on};
+use cachegate_types::{AccessLevel, Name, SecretText};
+use serde_json::json;
+
+const GITHUB: &str = "https://token.actions.githubusercontent.com";
+const AUDIENCE: &str = "https://cache.example.com";
+
+/// The token of a push to the trunk, where GitHub vouches for its repository and a rule gives it the lane `main`.
+pub(crate) fn pushed(scene: &Scene, mode: Mode) -> SecretText {
+    let name = |text: &str| -> Name { text.parse().expect("a name") };
+    let (fetch, pages) = FaultyFetch::new();
+    let issuer = TestIssuer::new(GITHUB);
+    issuer.publish(&pages);
+    let anchor = AnchorBuilder::new(name("github"), Platform::GithubActions, GITHUB, [AUDIENCE])
+        .keys(Keys::Discovery)
+        .mode(mode)
+        .status(Status::Enforce)
+        .build();
+    let federation = Federation::new([anchor.expect("an anchor")]).expect("a table");
+    let plan = GrantPlan::new(AccessLevel::ReadWrite).lane(LaneChoice::Main);
+    let rule = RuleBuilder::allow(name("main"), name("github"), scene.organization, plan)
+        .workspace(scene.workspace)
+        .pin(Pin::new(Fact::RepoId, "456789"))
+        .pin(Pin::new(Fact::OwnerId, "123456"))
+        .when(When::fact(Fact::Event, Test::Equals("push".into())));
+    let rules = RulesDocument { rules: vec![rule], ..RulesDocument::default() }.build(&federation);
+    let fetch: Arc<dyn Fetch> = Arc::new(fetch);
+    let workloads = Workloads::new(federation, rules.expect("rules"), &fetch).expect("addresses");
+    scene.gate.set_workloads(Some(Arc::new(workloads)));
+    let workflow = "lumen-labs/beacon/.github/workflows/ci.yml@refs/heads/main";
+    SecretText::new(issuer.sign(&json!({
+        "aud": AUDIENCE, "iat": NOW, "nbf": NOW - 600, "exp": NOW + 300, "jti": "1",
+        "sub": "repo:lumen-labs/beacon:ref:refs/heads/main",
+        "sha": "938406d7b1f85ca53c188f1096cc16864d6fb980",
+        "ref": "refs/heads/main", "ref_type": "branch", "ref_protected": "true",
+        "repository": "lumen-labs/beacon", "repository_id": "456789",
+        "repository_owner": "lumen-labs", "repository_owner_id": "123456",
+        "repository_visibility": "private", "run_id": "16789012345", "run_number": "412",
+        "run_attempt": "1", "actor": "mira", "actor_id": "9876543", "workflow": "CI",
+        "head_ref": "", "base_ref": "", "workflow_ref": workflow, "job_workflow_ref": workflow,
+        "workflow_sha": "938406d7b1f85ca53c188f1096cc16864d6fb980",
+        "job_workflow_sha": "938406d7b1f85ca53c188f1096cc16864d6fb980",
+        "runner_environment": "github-hosted", "event_name": "push",
+    })))
+}
+
+/// The session that such a token is exchanged for.
+pub(crate) fn session(scene: &Scene) -> SecretText {
+    let token = pushed(scene, Mode::Exchange);
+    let token = WorkloadToken::new(token.expose_secret());
+    block_on(scene.gate.exchange_workload(&token, NOW.into())).expect("exchanged").session.token
+}
