@@ -1,6 +1,6 @@
 //! Software that no one here wrote against the running server, as an identity provider.
 
-#![expect(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::expect_used, clippy::panic, reason = "tests")]
 
 #[path = "support/child.rs"]
 #[expect(dead_code, reason = "no memory is measured here, and no command run on a folder")]
@@ -72,7 +72,7 @@ fn a_configuration_that_cannot_stand_is_told_at_the_start() {
     for (configuration, told) in [
         ("issuer = \"cache.example.com\"".to_owned(), "is no origin"),
         ("issuer = \"https://example.com/cache\"".to_owned(), "is no origin"),
-        (service("").replace(&SECRET_SHA256[..2], "no"), "64 hexadecimal digits"),
+        (service("").replace(SECRET_SHA256.split_at(2).0, "no"), "64 hexadecimal digits"),
         (service("secret = \"x\""), "unknown field `secret`"),
         (service(&service("")), "the name of two services"),
         ("[[leak_reporters]]\nid = \"a\"\nkey = \"b\"".to_owned(), "ECDSA P-256"),
