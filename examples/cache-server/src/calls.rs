@@ -69,13 +69,13 @@ impl Call {
         server: &Server,
         protocol: Protocol,
         action: Action,
-    ) -> Result<Option<Credential<'_>>, Response<Body>> {
+    ) -> Result<Option<Credential<'_>>, Box<Response<Body>>> {
         let brand = server.gate.brand();
         let read = refuse_credential_in_url(&self.uri, brand)
             .and_then(|()| credential_from_headers(&self.headers, brand));
         read.map_err(|error| {
             note(&format!("{} {action} by a credential that cannot be read", error.code()));
-            malformed(protocol, action, &error).into_response()
+            Box::new(malformed(protocol, action, &error).into_response())
         })
     }
 
@@ -133,7 +133,7 @@ pub(crate) async fn allow(
     action: Action,
     there: impl FnOnce(WorkspaceId) -> Resource,
 ) -> Result<Allowed, Response<Body>> {
-    let credential = call.credential(server, protocol, action)?;
+    let credential = call.credential(server, protocol, action).map_err(|refusal| *refusal)?;
     let resource = match call.workspace(server, credential.as_ref()).await {
         Ok(workspace) => with_evidence(server, credential.as_ref(), there(workspace)).await,
         Err(unavailable) => Err(unavailable),
@@ -178,7 +178,7 @@ pub(crate) async fn who(
     protocol: Protocol,
     action: Action,
 ) -> Result<(Authentication, WorkspaceId), Response<Body>> {
-    let credential = call.credential(server, protocol, action)?;
+    let credential = call.credential(server, protocol, action).map_err(|refusal| *refusal)?;
     let found = match server.gate.authenticate(credential.as_ref(), now()).await {
         Ok(who) => call.workspace(server, credential.as_ref()).await.map(|workspace| (who, workspace)),
         Err(error) => return Err(refused(protocol, action, &ResolveError::from(error))),
