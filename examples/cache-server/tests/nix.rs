@@ -3,7 +3,7 @@
 //! Nix keeps what a cache answered in its home, so each test says what is forgotten, and looks at the bytes in the
 //! store and at the server's own decisions.
 
-#![expect(clippy::expect_used, reason = "tests")]
+#![expect(clippy::expect_used, clippy::panic, reason = "tests")]
 #![cfg(unix)]
 
 #[path = "support/client.rs"]

@@ -1,6 +1,6 @@
 //! Releases: described by a job, published by name, resolved within a constraint, and read by a token for their closure.
 
-#![expect(clippy::expect_used, reason = "tests")]
+#![expect(clippy::expect_used, clippy::panic, reason = "tests")]
 #![cfg(unix)]
 
 #[path = "support/client.rs"]

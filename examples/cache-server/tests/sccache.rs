@@ -3,7 +3,7 @@
 //! sccache decides at the start of its own server, by one probe, whether it uses the cache, only reads it, or does not
 //! start: each run here has a server of its own.
 
-#![expect(clippy::expect_used, reason = "tests")]
+#![expect(clippy::expect_used, clippy::panic, reason = "tests")]
 #![cfg(unix)]
 
 #[path = "support/client.rs"]
