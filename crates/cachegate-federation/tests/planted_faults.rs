@@ -2,7 +2,7 @@
 //!
 //! Run with `cargo test -p cachegate-federation --test planted_faults -- --ignored --nocapture`.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "tests")]
+#![expect(clippy::expect_used, reason = "tests")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
