@@ -66,7 +66,7 @@ fn each_kind_of_token_is_made_shown_once_inspected_listed_and_revoked() {
     let personal = json!({"kind": "personal", "actions": ["read"], "form": "jwt", "expires_in": 60});
     let access = json!({"type": "resolve-only", "workspace": scene.workspace, "requirement": "1.*"});
     let device = json!({"kind": "device", "organization": scene.organization, "access": access});
-    let mut access = access.clone();
+    let mut access = access;
     access["closure"] = json!("read");
     let closure = json!({"kind": "device", "organization": scene.organization, "access": access});
     let normal = json!({"kind": "device", "organization": scene.organization, "access": {"type": "normal"}});
