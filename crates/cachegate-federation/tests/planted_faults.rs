@@ -151,10 +151,7 @@ const FAULTS: &[Fault] = &[
             "if facts.may_write(&shared) {",
             "if facts.may_write(&shared) || true {",
         )],
-        caught_by: Test(
-            TOKENS,
-            "every_variant_of_github_that_is_let_in_writes_a_shared_lane_only_from_a_trusted_trigger",
-        ),
+        caught_by: Test(RULES, "rule::tests::what_an_outsider_starts_never_gets_a_shared_lane"),
     },
     Fault {
         what: "an anchor on trial grants",

@@ -1,7 +1,7 @@
 //! The tower layer in front of services that are not ours: what it lets through, what it answers itself, what becomes
 //! of bodies.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "tests")]
+#![expect(clippy::expect_used, reason = "tests")]
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -143,7 +143,7 @@ fn the_service_inside_seals_what_it_stored() {
         }
     });
     let layer = AuthorizationLayer::new(
-        scene.gate.clone(),
+        scene.gate,
         || NOW.into(),
         move |parts: &Parts| asked(workspace, Protocol::Turborepo, parts),
     );
@@ -271,7 +271,7 @@ fn how_much_is_read_of_a_refused_body_is_the_embedders_choice() {
     let read = Arc::new(AtomicUsize::new(0));
     let body = Chunks { left: 5 * CHUNK, read: Arc::clone(&read) };
     let ask = move |parts: &Parts| asked(workspace, Protocol::Nx, parts);
-    let layer = AuthorizationLayer::new(scene.gate.clone(), || NOW.into(), ask).discarding(CHUNK as u64);
+    let layer = AuthorizationLayer::new(scene.gate, || NOW.into(), ask).discarding(CHUNK as u64);
     let inside = service_fn(async |_: Request<Chunks>| Ok::<_, Infallible>(Response::new(String::new())));
     let request = request("PUT", "/k", None).map(|_| body);
     let response = block_on(layer.layer(inside).oneshot(request)).expect("an answer");
@@ -290,7 +290,7 @@ fn it_goes_around_an_axum_router() {
     };
     let router = axum::Router::new()
         .route("/{key}", axum::routing::get(lanes))
-        .layer(AuthorizationLayer::new(scene.gate.clone(), || NOW.into(), ask));
+        .layer(AuthorizationLayer::new(scene.gate, || NOW.into(), ask));
     let got = |token: Option<&SecretText>| {
         let request = request("GET", "/k", token).map(|_| axum::body::Body::empty());
         let response = block_on(router.clone().oneshot(request)).expect("an answer");

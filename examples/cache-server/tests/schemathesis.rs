@@ -1,7 +1,7 @@
 //! schemathesis, which no one here wrote, holds the running server against the OpenAPI file that it serves: as the
 //! administrator, as a member and with a token that only resolves. Started by `cargo xtask test`, which installs it.
 
-#![expect(clippy::expect_used, reason = "tests")]
+#![expect(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 #![cfg(unix)]
 
 #[expect(dead_code, reason = "each test uses its part of the running program")]

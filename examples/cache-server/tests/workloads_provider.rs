@@ -1,7 +1,7 @@
 //! A real OpenID provider on the loopback, unmodified: its tokens are discovered, verified, exchanged and presented while
 //! its keys rotate. Started by `cargo xtask test`, which installs it.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "tests")]
+#![expect(clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
 #[path = "support/host.rs"]
 #[expect(dead_code, reason = "nothing fails here, and no token is made")]

@@ -1,6 +1,6 @@
 //! `federated`: where each fault is told, and until when a right lasts.
 
-#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::indexing_slicing, reason = "tests")]
 
 mod common;
 
