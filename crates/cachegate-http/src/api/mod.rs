@@ -160,6 +160,8 @@ operations! {
     POST "/tokens/{token}/revoke" () true => tokens::revoke;
     GET "/organizations" ("limit" "cursor") false => places::organizations;
     GET "/organizations/{organization}" () false => places::organization;
+    GET "/organizations/{organization}/longest-lives" () false => tokens::longest_lives;
+    PUT "/organizations/{organization}/longest-lives" () true => tokens::set_longest_lives;
     POST "/organizations/{organization}/revoke-tokens" () true => tokens::revoke_organization;
     GET "/organizations/{organization}/workspaces" ("limit" "cursor") false => places::workspaces;
     POST "/organizations/{organization}/workspaces" () true => places::create_workspace;

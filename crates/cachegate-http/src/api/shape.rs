@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use cachegate::{
-    Access, AccessParty, MemberView, OrganizationView, Refusal, TokenRights, TokenState, TokenView,
-    WorkspaceView,
+    Access, AccessParty, LongestLives, MemberView, OrganizationView, Refusal, TokenRights, TokenState,
+    TokenView, WorkspaceView,
 };
 use cachegate_policy::{Listed, ListedParty, Lock, LockScope, WorkspaceSettings};
 use cachegate_storage::{
@@ -305,6 +305,11 @@ pub(super) fn refusal(refusal: &Refusal) -> Value {
         "reason": refusal.reason.as_ref().map(|reason| reason.code()),
         "explanation": refusal.explanation,
     })
+}
+
+pub(super) fn lives(LongestLives { ci, personal }: LongestLives) -> Value {
+    let seconds = |life: Option<Duration>| life.map(|life| life.as_secs());
+    json!({ "ci": seconds(ci), "personal": seconds(personal) })
 }
 
 fn hex(bytes: &[u8]) -> String {

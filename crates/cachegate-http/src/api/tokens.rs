@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cachegate::{DeviceAccess, Issued, Made, PersonalForm, TokenSpec, TokenState};
+use cachegate::{DeviceAccess, Issued, LongestLives, Made, PersonalForm, TokenSpec, TokenState};
 use cachegate_storage::{MassScope, TokenFilter, TokenKind, TokenRecord};
 use cachegate_types::{
     AccessLevel, Action, ActionSet, Description, Lane, OrganizationId, Principal, Timestamp, TokenId,
@@ -108,6 +108,35 @@ enum Closure {
     Read,
 }
 
+/// How long tokens live at most, in seconds; null: until they are revoked. Whole, as settings are.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Lives {
+    #[serde(deserialize_with = "Option::deserialize")]
+    ci: Option<u64>,
+    #[serde(deserialize_with = "Option::deserialize")]
+    personal: Option<u64>,
+}
+
+/// `GET /organizations/{organization}/longest-lives`.
+pub(super) async fn longest_lives(call: Call) -> Answered {
+    longest_lives_as_they_are(&call).await
+}
+
+async fn longest_lives_as_they_are(call: &Call) -> Answered {
+    let lives = call.gate().longest_lives(&call.by(), call.id("organization")?, call.now).await?;
+    Ok(Answer::ok(shape::lives(lives)))
+}
+
+/// `PUT /organizations/{organization}/longest-lives`.
+pub(super) async fn set_longest_lives(call: Call) -> Answered {
+    let organization = call.id("organization")?;
+    let Lives { ci, personal } = call.read()?;
+    let lives = LongestLives { ci: life(ci)?, personal: life(personal)? };
+    call.gate().set_longest_lives(&call.by(), organization, lives, call.now).await?;
+    longest_lives_as_they_are(&call).await
+}
+
 /// `POST /tokens`.
 pub(super) async fn create(call: Call) -> Answered {
     let (spec, description, expires_in) = match call.read()? {
@@ -163,7 +192,7 @@ async fn shown(call: &Call, made: &Made<Issued, TokenRecord>) -> Answered {
 
 pub(super) fn life(seconds: Option<u64>) -> Result<Option<Duration>, Problem> {
     match seconds {
-        Some(0) => Err(Problem::body("`expires_in` is at least one second")),
+        Some(0) => Err(Problem::body("a life is at least one second")),
         Some(LONGEST_SPAN..) => Err(Problem::body(BEYOND_TIME)),
         seconds => Ok(seconds.map(Duration::from_secs)),
     }

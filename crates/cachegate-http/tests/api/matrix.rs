@@ -209,6 +209,13 @@ impl Place {
             ),
             ("own organizations", "GET", "/organizations".to_owned(), None),
             ("an organization", "GET", o.clone(), None),
+            ("longest lives", "GET", format!("{o}/longest-lives"), None),
+            (
+                "set longest lives",
+                "PUT",
+                format!("{o}/longest-lives"),
+                Some(json!({"ci": 3600, "personal": null})),
+            ),
             ("revoke an organization's", "POST", format!("{o}/revoke-tokens"), Some(json!({}))),
             ("workspaces", "GET", format!("{o}/workspaces"), None),
             ("make a workspace", "POST", format!("{o}/workspaces"), Some(json!({"name": "web"}))),

@@ -289,6 +289,31 @@ fn settings_and_lists_decide_from_the_next_request_on() {
 }
 
 #[test]
+fn an_organization_cuts_the_lives_of_tokens_that_are_made_from_then_on() {
+    let scene = scene();
+    let api = Client::of(&scene);
+    let admin = &scene.administrator;
+    let path = format!("/organizations/{}/longest-lives", scene.organization);
+    let make = json!({"kind": "ci", "workspace": scene.workspace, "level": "read-only", "expires_in": 7200});
+    let life = || {
+        let record = api.post(admin, "/tokens", &make).body["record"].clone();
+        record["expires_at"].as_i64().expect("an end") - record["issued_at"].as_i64().expect("a beginning")
+    };
+    assert_eq!(api.get(admin, &path).body, json!({"ci": null, "personal": null}));
+    assert_eq!(life(), 7200);
+    let hour = json!({"ci": 3600, "personal": null});
+    assert_eq!(api.put(admin, &path, &hour).body, hour);
+    assert_eq!(api.get(admin, &path).body, hour);
+    assert_eq!(life(), 3600);
+    for bad in [json!({"ci": 3600}), json!({"ci": 0, "personal": null}), json!({"ci": -1, "personal": null})]
+    {
+        assert_eq!(api.put(admin, &path, &bad).told(), "400 bad_body", "{bad}");
+    }
+    assert_eq!(api.put(&member(&scene), &path, &hour).told(), "404 not_found");
+    assert_eq!(api.get(admin, &path).body, hour);
+}
+
+#[test]
 fn members_and_groups_are_their_administrators_to_manage() {
     let scene = scene();
     let api = Client::of(&scene);
