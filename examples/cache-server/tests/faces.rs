@@ -8,6 +8,8 @@
 mod host;
 #[path = "support/http.rs"]
 mod http;
+#[path = "support/stranger.rs"]
+mod stranger;
 
 use cache_server::now;
 use cachegate::{Authority, TokenSpec};
@@ -15,7 +17,8 @@ use cachegate_policy::WorkspaceSettings;
 use cachegate_storage::MarkScope;
 use cachegate_types::{AccessLevel, Action, Description, Lane, WorkspaceId};
 use host::Host;
-use http::{Answer, get, head, put, send};
+use http::{get, head, put, send};
+use stranger::whole;
 
 /// A protocol, and where it keeps an entry.
 struct Face {
@@ -238,13 +241,6 @@ fn a_key_that_is_too_long_is_no_key() {
 }
 
 // What a stranger sees.
-
-/// Everything of an answer but the time, and the id by which the refusal can be asked about: each has its own.
-fn whole(answer: &Answer) -> (u16, Vec<String>, String) {
-    let id = answer.head.lines().find_map(|line| line.strip_prefix("cachegate-decision: ")).unwrap_or("none");
-    let head = answer.head.lines().filter(|line| !line.starts_with("date:"));
-    (answer.status, head.map(|line| line.replace(id, "ID")).collect(), answer.text().replace(id, "ID"))
-}
 
 #[test]
 fn no_verb_of_no_protocol_tells_a_stranger_whether_a_thing_exists() {

@@ -6,6 +6,8 @@
 mod host;
 #[path = "support/http.rs"]
 mod http;
+#[path = "support/stranger.rs"]
+mod stranger;
 
 use std::time::Duration;
 
@@ -15,6 +17,7 @@ use cachegate_policy::WorkspaceSettings;
 use cachegate_types::{AccessLevel, Action, ActionSet, Description, Role};
 use host::Host;
 use http::{Answer, get, head, put, send};
+use stranger::whole;
 
 /// Nx's two verbs, without a path in front.
 trait Verbs {
@@ -240,18 +243,7 @@ fn the_path_names_the_workspace_and_an_unknown_one_looks_like_one_that_is_not_gr
     other.expect("a workspace");
     let answers =
         ["/acme/other/v1/cache/1", "/acme/nowhere/v1/cache/1", "/nobody/app/v1/cache/1", "/A/b/v1/cache/1"];
-    let seen: Vec<_> = answers
-        .map(|path| {
-            let answer = at(path);
-            let head: Vec<_> = answer
-                .head
-                .lines()
-                .filter(|line| !line.starts_with("date:"))
-                .map(ToOwned::to_owned)
-                .collect();
-            (answer.status, head, answer.text())
-        })
-        .into();
+    let seen: Vec<_> = answers.map(|path| whole(&at(path))).into();
     assert!(seen.windows(2).all(|pair| pair.first() == pair.last()), "{seen:#?}");
     assert_eq!(seen.first().map(|(status, _, _)| *status), Some(404));
 }
