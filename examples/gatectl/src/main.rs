@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::cli::Cli;
 use crate::context::Context;
 use crate::failure::Failed;
-use crate::show::{BOLD, RED, note, styled};
+use crate::show::{BOLD, RED, in_order, note, styled};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -39,7 +39,7 @@ async fn main() -> ExitCode {
 fn complain(failed: &Failed, as_json: bool) {
     if as_json && !failed.what.is_empty() {
         let error = json!({ "error": failed.code, "detail": failed.what, "advice": failed.advice });
-        note(&error.to_string());
+        note(&in_order(error).to_string());
     } else if !failed.what.is_empty() {
         note(&format!("{} {}", styled(RED, "error:"), failed.what));
         if !failed.advice.is_empty() {

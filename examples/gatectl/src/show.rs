@@ -1,5 +1,6 @@
 //! What is shown: tables for people, JSON for scripts, a spinner where somebody waits.
 
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use anstyle::{AnsiColor, Style};
 use cachegate_types::Timestamp;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
+use serde_json::Value;
 use time::OffsetDateTime;
 
 use crate::failure::{Failed, Status};
@@ -44,10 +46,23 @@ pub(crate) fn note(text: &str) {
 
 /// A document for scripts, on standard output.
 pub(crate) fn print_json(value: &impl Serialize) -> Result<(), Failed> {
-    let text = serde_json::to_string_pretty(value).map_err(|error| {
+    let value = serde_json::to_value(value).map_err(|error| {
         Failed::new(Status::Refused, "json", format!("the result is no JSON: {error}"), "leave `--json` out")
     })?;
-    print(&format!("{text}\n"))
+    print(&format!("{:#}\n", in_order(value)))
+}
+
+/// The same with the members of each object in the order of their names, whichever order the build keeps.
+pub(crate) fn in_order(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let sorted: BTreeMap<_, _> =
+                members.into_iter().map(|(name, value)| (name, in_order(value))).collect();
+            Value::Object(sorted.into_iter().collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(in_order).collect()),
+        other => other,
+    }
 }
 
 /// A text of somebody else, as it may go to a terminal.

@@ -53,6 +53,10 @@ impl Call {
     }
 
     pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        // A list of the members' values, without their names, would be read as well.
+        if self.body.trim_ascii_start().first() != Some(&b'{') {
+            return Err(Problem::body("the body is a JSON object"));
+        }
         serde_json::from_slice(&self.body).map_err(|error| Problem::body(without_input(&error)))
     }
 

@@ -305,8 +305,12 @@ fn an_organization_cuts_the_lives_of_tokens_that_are_made_from_then_on() {
     assert_eq!(api.put(admin, &path, &hour).body, hour);
     assert_eq!(api.get(admin, &path).body, hour);
     assert_eq!(life(), 3600);
-    for bad in [json!({"ci": 3600}), json!({"ci": 0, "personal": null}), json!({"ci": -1, "personal": null})]
-    {
+    for bad in [
+        json!([null, null]),
+        json!({"ci": 3600}),
+        json!({"ci": 0, "personal": null}),
+        json!({"ci": -1, "personal": null}),
+    ] {
         assert_eq!(api.put(admin, &path, &bad).told(), "400 bad_body", "{bad}");
     }
     assert_eq!(api.put(&member(&scene), &path, &hour).told(), "404 not_found");

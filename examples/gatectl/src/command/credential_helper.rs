@@ -36,7 +36,7 @@ pub(super) async fn get(context: &Context) -> Result<(), Failed> {
         Ok(origin) => token_for(context, &origin).await?,
         Err(_) => None,
     };
-    print(&format!("{}\n", answer(token.as_ref())))
+    print(&format!("{}\n", in_order(answer(token.as_ref()))))
 }
 
 /// The token for this origin and no other; `None` where there is none.
