@@ -11,7 +11,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::context::Context;
 use crate::failure::Failed;
-use crate::show::{note, print};
+use crate::show::{in_order, note, print};
 
 /// The longest request that is read.
 const LONGEST: u64 = 64 * 1024;
