@@ -43,11 +43,10 @@ impl Api {
     fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let server = Running::start(folder.path(), &[]);
-        let token = fs::read_to_string(folder.path().join("administrator.token")).expect("its token");
-        let administrator = token.trim_end().to_owned();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        // People come by login: here another gate over the same store makes them.
-        let (member, other) = runtime.block_on(async {
+        // People come by login: here another gate over the same store makes them. The first start's own token publishes
+        // nothing, so that its owner gets one that may.
+        let (administrator, member, other) = runtime.block_on(async {
             let storage = SqliteStorage::open(&folder.path().join("cachegate.sqlite")).expect("its store");
             let vault = FileVault::open(&folder.path().join("keys")).expect("its keys");
             let storage: Arc<dyn Storage> = Arc::new(storage);
@@ -63,6 +62,8 @@ impl Api {
                 made.expect("a member");
                 user
             };
+            let members = gate.members(&operator, organization, None, 1, now()).await.expect("members");
+            let owner = members.items.first().expect("the first start's").person.id;
             let (member, other) = (person().await, person().await);
             let (actions, form) = (ActionSet::ALL, PersonalForm::Opaque);
             let workspaces =
@@ -71,9 +72,12 @@ impl Api {
             for version in ["1.0.0", "2.0.0"] {
                 release(&*storage, workspace, version).await;
             }
-            let spec = TokenSpec::Personal { owner: member, actions, form };
-            let issued = gate.issue(&operator, &spec, Description::default(), None, now()).await;
-            (issued.expect("a token").token.expose_secret().to_owned(), other)
+            let token = async |owner| {
+                let spec = TokenSpec::Personal { owner, actions, form };
+                let issued = gate.issue(&operator, &spec, Description::default(), None, now()).await;
+                issued.expect("a token").token.expose_secret().to_owned()
+            };
+            (token(owner).await, token(member).await, other)
         });
         Self { server, administrator, member, other, folder }
     }

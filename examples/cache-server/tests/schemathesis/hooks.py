@@ -60,7 +60,7 @@ def group():
 
 
 def lock():
-    made = {"scope": WORKSPACE_SCOPE, "actions": ["publish"], "for": 60}
+    made = {"scope": WORKSPACE_SCOPE, "actions": ["delete"], "for": 60}
     return ask(administrator, "POST", "/locks", made)["id"]
 
 
@@ -154,9 +154,10 @@ def before_call(context, case, kwargs):
     # Tokens that end as they are made would end the run as well.
     if key == ("put", "/organizations/{organization}/longest-lives") and is_good(case, ParameterLocation.BODY):
         case.body = {"ci": None, "personal": 253402300799}
-    # A lock on managing would end the run there.
+    # A lock on managing would end the run there, and one on publishing would let no release be withdrawn.
     if key == ("post", "/locks") and isinstance(case.body, dict) and isinstance(case.body.get("actions"), list):
-        case.body["actions"] = [action for action in case.body["actions"] if action != "administer"] or ["publish"]
+        kept = [action for action in case.body["actions"] if action not in ("administer", "publish")]
+        case.body["actions"] = kept or ["delete"]
 
 
 @schemathesis.hook
