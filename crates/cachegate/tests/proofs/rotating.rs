@@ -1,8 +1,8 @@
 //! Signing keys that change while tokens are made and checked.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use cachegate::{Authority, Credential, PUBLISH_BEFORE_USE, PersonalForm, Request, TokenSpec};
@@ -34,8 +34,9 @@ impl Drop for Ended<'_> {
 /// Rotates `rotations` times under load; every third key is revoked while its tokens are in use.
 fn rotate_under_load(rotations: usize) {
     let scene = block_on(Scene::new());
-    let second = AtomicU32::new(NOW);
-    let now = || second.load(Ordering::SeqCst);
+    // Held while a token is made: nobody takes a day over one, and the clock leaps by more.
+    let second = RwLock::new(NOW);
+    let now = || *second.read().expect("a lock");
     let (done, checks, refusals) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
     // Keys whose revocation has begun, and those whose revocation was acknowledged.
     let (begun, retired) = (Mutex::new(BTreeSet::new()), Mutex::new(BTreeSet::new()));
@@ -46,7 +47,10 @@ fn rotate_under_load(rotations: usize) {
         let spec =
             TokenSpec::Personal { owner: scene.owner, actions: ActionSet::ALL, form: PersonalForm::Jwt };
         let life = Some(Duration::from_secs(u64::from(30 * DAY)));
-        let issued = block_on(scene.gate.issue(&OPERATOR, &spec, Description::default(), life, now().into()));
+        let second = second.read().expect("a lock");
+        let issued =
+            block_on(scene.gate.issue(&OPERATOR, &spec, Description::default(), life, (*second).into()));
+        drop(second);
         let issued = issued.expect("there is always a key that signs");
         let TokenForm::Jwt { key } = &issued.record.form else { panic!("a JWT") };
         let credential = Credential::parse(issued.token.expose_secret(), scene.gate.brand()).expect("one");
@@ -95,7 +99,7 @@ fn rotate_under_load(rotations: usize) {
             block_on(scene.gate.rotate_signing_key(&OPERATOR, now().into())).expect("rotated");
             // Past the time for which the new key is only published.
             let step = u32::try_from(PUBLISH_BEFORE_USE.as_secs()).expect("seconds") + DAY;
-            second.fetch_add(step, Ordering::SeqCst);
+            *second.write().expect("a lock") += step;
             if rotation % 3 == 2 {
                 let keys = block_on(scene.storage.keys()).expect("keys");
                 let old = keys
@@ -126,7 +130,7 @@ fn rotate_under_load(rotations: usize) {
     assert!(keys.len() > rotations / 2, "the keys that were made were used");
     assert!(refusals.load(Ordering::Relaxed) > 0, "some tokens were refused");
     // After the end of the longest life nothing that any of them signed is accepted.
-    second.fetch_add(31 * DAY, Ordering::SeqCst);
+    *second.write().expect("a lock") += 31 * DAY;
     for token in &made {
         check(token);
     }
