@@ -17,7 +17,7 @@ const FAULTS: &str = "cachegate-federation/tests/keys/faults.rs";
 const FLIGHTS: &str = "cachegate-federation/tests/keys/flights.rs";
 const DISCOVERY: &str = "cachegate-federation/tests/keys/discovery.rs";
 const REAL: &str = "cachegate-federation/tests/keys_http.rs";
-const GATE: &str = "cachegate/tests/workloads.rs";
+const GATE: &str = "cachegate/tests/gate/workloads.rs";
 
 type Row = (&'static str, &'static [(&'static str, &'static str)]);
 

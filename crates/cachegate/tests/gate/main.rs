@@ -1,0 +1,20 @@
+//! The gate, question by question: one program, so that it is linked once.
+
+mod boundaries;
+mod credentials;
+mod device_login;
+mod freshness;
+mod introspection;
+mod lineage;
+mod lives;
+mod managing;
+mod model;
+mod provenance;
+mod purge;
+mod releases;
+mod rights;
+mod sessions;
+mod sinks;
+mod threads;
+mod vaults;
+mod workloads;
