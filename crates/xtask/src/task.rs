@@ -14,6 +14,9 @@ use crate::{Fuzz, Outcome, Report, Workspace, XtaskError, ignored_tests, listing
 /// Features that put one implementation in the place of another: the rest is tested together, these on their own.
 const ALTERNATIVES: [&str; 1] = ["aws-lc-rs"];
 
+/// Features whose dependencies take minutes to build: checked with the longer proofs.
+const SLOW: [&str; 1] = ["peers"];
+
 /// The steps of `test`, in order.
 const STEPS: [&str; 8] = ["fetch", "fmt", "clippy", "doc", "deny", "test", "alternatives", "installed"];
 
@@ -77,7 +80,8 @@ pub fn run(task: &Task, options: &Options) -> Result<bool, XtaskError> {
             let tests: Vec<&Ignored> = long.into_iter().map(|(test, _)| test).collect();
             run_ignored(&workspace, &tests, &[], &mut report)?;
             if words.is_empty() {
-                alternatives(&workspace, &mut report)?;
+                with_features(&workspace, &ALTERNATIVES, &mut report)?;
+                with_features(&workspace, &SLOW, &mut report)?;
             }
         }
         Task::Fuzz(wanted) => return fuzz(&workspace, wanted),
@@ -104,25 +108,18 @@ fn test(workspace: &Workspace, options: &Options, report: &mut Report) -> Result
                 )?;
             }
             "clippy" => report.command(
-                "cargo clippy, all targets and features, no warning",
-                cargo_in(workspace).args([
-                    "clippy",
-                    "--workspace",
-                    "--all-targets",
-                    "--all-features",
-                    "--",
-                    "-D",
-                    "warnings",
-                ]),
+                "cargo clippy, all targets, no warning",
+                cargo_in(workspace)
+                    .args(["clippy", "--workspace", "--all-targets"])
+                    .args(features(workspace))
+                    .args(["--", "-D", "warnings"]),
             )?,
             "doc" => report.command(
-                "cargo doc, all features, no warning",
-                cargo_in(workspace).env("RUSTDOCFLAGS", "-D warnings").args([
-                    "doc",
-                    "--workspace",
-                    "--no-deps",
-                    "--all-features",
-                ]),
+                "cargo doc, no warning",
+                cargo_in(workspace)
+                    .env("RUSTDOCFLAGS", "-D warnings")
+                    .args(["doc", "--workspace", "--no-deps"])
+                    .args(features(workspace)),
             )?,
             "deny" => deny(workspace, report)?,
             "test" => report.tests(
@@ -130,9 +127,13 @@ fn test(workspace: &Workspace, options: &Options, report: &mut Report) -> Result
                 cargo_in(workspace).args(["test", "--workspace", "--no-fail-fast"]).args(features(workspace)),
                 None,
             )?,
-            "alternatives" => alternatives(workspace, report)?,
+            "alternatives" => with_features(workspace, &ALTERNATIVES, report)?,
             _ => installed(workspace, report)?,
         }
+    }
+    for feature in SLOW {
+        let what = format!("the feature `{feature}`");
+        report.leave_out(what, "`cargo xtask prove --full` lints and tests it", true);
     }
     Ok(())
 }
@@ -157,20 +158,31 @@ fn deny(workspace: &Workspace, report: &mut Report) -> Result<(), XtaskError> {
     }
 }
 
-/// The tests of the members that have an alternative, with the alternative.
-fn alternatives(workspace: &Workspace, report: &mut Report) -> Result<(), XtaskError> {
-    for feature in ALTERNATIVES {
-        let mut command = cargo_in(workspace);
-        command.args(["test", "--no-fail-fast"]);
+/// The lints and tests of the members that have one of these features, with all of theirs.
+fn with_features(workspace: &Workspace, wanted: &[&str], report: &mut Report) -> Result<(), XtaskError> {
+    for feature in wanted {
+        let mut packages = Vec::new();
         let mut names = Vec::new();
-        for package in workspace.members.iter().filter(|package| package.features.contains_key(feature)) {
-            command.args(["--package", &package.name]);
+        for package in workspace.members.iter().filter(|package| package.features.contains_key(*feature)) {
+            packages.extend(["--package", &package.name]);
             names.push(package.name.as_str());
         }
-        if !names.is_empty() {
-            let name = format!("cargo test --all-features, for {feature} in {}", names.join(", "));
-            report.tests(&name, command.arg("--all-features"), None)?;
+        if names.is_empty() {
+            continue;
         }
+        let what = format!("--all-features, for {feature} in {}", names.join(", "));
+        report.command(
+            &format!("cargo clippy {what}"),
+            cargo_in(workspace)
+                .args(["clippy", "--all-targets", "--all-features"])
+                .args(&packages)
+                .args(["--", "-D", "warnings"]),
+        )?;
+        report.tests(
+            &format!("cargo test {what}"),
+            cargo_in(workspace).args(["test", "--no-fail-fast", "--all-features"]).args(&packages),
+            None,
+        )?;
     }
     Ok(())
 }
@@ -277,12 +289,13 @@ fn public_api(workspace: &Workspace, bless: bool) -> Result<bool, XtaskError> {
     report.close(&mut out.lock(), false).map_err(XtaskError::file("stdout"))
 }
 
-/// All features of all members but the alternatives, so that one build serves nearly every test.
+/// All features of all members but the alternatives and the slow ones, so that one build serves nearly every test.
 fn features(workspace: &Workspace) -> Vec<String> {
     let mut list = Vec::new();
     for package in &workspace.members {
         for feature in package.features.keys() {
-            if feature != "default" && !ALTERNATIVES.contains(&feature.as_str()) {
+            let apart = ALTERNATIVES.iter().chain(&SLOW).any(|name| name == feature);
+            if feature != "default" && !apart {
                 list.push(format!("{}/{feature}", package.name));
             }
         }
