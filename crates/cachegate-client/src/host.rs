@@ -100,6 +100,20 @@ pub enum HostError {
     Keyword,
 }
 
+impl HostError {
+    /// The stable name.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Length { .. } => "host_length",
+            Self::NotAscii => "host_not_ascii",
+            Self::Port => "host_with_port",
+            Self::Character { .. } => "host_character",
+            Self::Dots => "host_dots",
+            Self::Keyword => "host_keyword",
+        }
+    }
+}
+
 /// Scheme, host and port (RFC 6454): what a token is bound to.
 ///
 /// `https`, or `http` to this very machine. The rest of a URL is dropped, so that any address below a server names it.

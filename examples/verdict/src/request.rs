@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use cachegate::NotAdmitted;
+use cachegate_client::{HostError, NetrcEditError, NetrcParseError};
 use cachegate_federation::{AnchorError, RuleSetError};
 use cachegate_jwt::{JwsError, KeyError, KeySetError, LabelError, UnsupportedAlgorithmError};
 use cachegate_token::CredentialError;
@@ -239,5 +240,6 @@ macro_rules! refused_by_code {
     )*};
 }
 refused_by_code! {
-    AnchorError RuleSetError CredentialError JwsError KeyError KeySetError LabelError NotAdmitted UnsupportedAlgorithmError VersionError
+    AnchorError RuleSetError CredentialError HostError JwsError KeyError KeySetError LabelError NetrcEditError
+    NetrcParseError NotAdmitted UnsupportedAlgorithmError VersionError
 }

@@ -61,6 +61,18 @@ pub enum NetrcEditError {
     },
 }
 
+impl NetrcEditError {
+    /// The stable name; of a file that was left alone, the problem's.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unreadable { finding } => finding.problem().code(),
+            Self::Foreign { .. } => "foreign_entry",
+            Self::Token { .. } => "unwritable_token",
+            Self::TooLong { .. } => "line_too_long",
+        }
+    }
+}
+
 /// One word of the file, and what comes in its place.
 struct Change<'a> {
     span: Range<usize>,

@@ -81,6 +81,11 @@ pub struct NetrcParseError {
 }
 
 impl NetrcParseError {
+    /// The stable name of the problem.
+    pub fn code(&self) -> &'static str {
+        self.finding.problem().code()
+    }
+
     /// Where, and what.
     pub fn finding(&self) -> &Finding {
         &self.finding
