@@ -65,6 +65,10 @@ impl Issuer {
         self.key_sets.store(0, Ordering::SeqCst);
     }
 
+    fn attempts(&self) -> usize {
+        self.documents.load(Ordering::SeqCst).max(self.key_sets.load(Ordering::SeqCst))
+    }
+
     fn serve(&self, mut stream: TcpStream) {
         let mut head = Vec::new();
         let mut byte = [0];
@@ -136,6 +140,8 @@ struct Seen {
     served: u32,
     refused: u32,
     attempts: usize,
+    /// From before the first request under the fault to after the last.
+    lasted: Duration,
     /// Of each good token, sorted.
     took: Vec<Duration>,
 }
@@ -160,15 +166,24 @@ fn endure(fault: &'static str, times: KeyTimes, span: Duration) -> Seen {
     let keys = AnchorKeys::new(&anchor, Arc::new(client)).unwrap().with_times(times);
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let begun = Instant::now();
-    runtime().block_on(keys.for_kid(Some(issuer.signer.kid()), begun.elapsed())).unwrap();
+    // On a machine with much to do the first load may be too late for its limit.
+    let loads = (0..120).find(|_| {
+        let loaded = runtime().block_on(keys.for_kid(Some(issuer.signer.kid()), begun.elapsed()));
+        if loaded.is_err() {
+            std::thread::sleep(times.cool_down);
+        }
+        loaded.is_ok()
+    });
+    assert!(loads.is_some(), "{fault}: the keys cannot be had at all");
     // A set that was fetched anew is another, of the same one key.
     let own = issuer.signer.verifying_key().thumbprint();
     let is_good = |held: &KeySet| held.keys().iter().map(VerifyingKey::thumbprint).eq([own]);
 
+    let began = Instant::now();
     issuer.begin(fault);
     let over = AtomicBool::new(false);
     let token = issuer.signer.sign_claims("JWT", "{}").unwrap();
-    let mut seen = Seen { fault, served: 0, refused: 0, attempts: 0, took: Vec::new() };
+    let mut seen = Seen { fault, served: 0, refused: 0, attempts: 0, lasted: span, took: Vec::new() };
     std::thread::scope(|scope| {
         scope.spawn(|| {
             runtime().block_on(async {
@@ -184,7 +199,7 @@ fn endure(fault: &'static str, times: KeyTimes, span: Duration) -> Seen {
             });
         });
         let until = Instant::now() + span;
-        while Instant::now() < until {
+        while Instant::now() < until || (issuer.attempts() == 0 && began.elapsed() < span * 60) {
             let start = Instant::now();
             let jws = UnverifiedJws::parse(token.expose_secret()).unwrap();
             let kid = jws.unverified_header().kid.as_ref();
@@ -200,7 +215,7 @@ fn endure(fault: &'static str, times: KeyTimes, span: Duration) -> Seen {
     });
     seen.took.sort_unstable();
     assert_eq!(issuer.elsewhere.load(Ordering::SeqCst), 0, "{fault}: a redirect was followed");
-    seen.attempts = issuer.documents.load(Ordering::SeqCst).max(issuer.key_sets.load(Ordering::SeqCst));
+    (seen.attempts, seen.lasted) = (issuer.attempts(), began.elapsed());
     seen
 }
 
@@ -213,9 +228,9 @@ fn endure_all(times: KeyTimes, span: Duration) -> Vec<Seen> {
     })
 }
 
-fn judge(all: &[Seen], times: KeyTimes, span: Duration) {
-    let cool_downs = span.as_nanos().div_ceil(times.cool_down.as_nanos());
+fn judge(all: &[Seen], times: KeyTimes) {
     for seen in all {
+        let cool_downs = seen.lasted.as_nanos().div_ceil(times.cool_down.as_nanos());
         let (fault, refused, attempts) = (seen.fault, seen.refused, seen.attempts);
         assert!(seen.served > 0 && refused == 0, "{fault}: {refused} good tokens refused");
         // Of the first load one cool-down may be left: the first attempt after it may come at once.
@@ -233,7 +248,7 @@ fn good_tokens_are_served_through_twelve_faults_of_a_real_endpoint() {
     times.soft_age = Duration::from_millis(250);
     times.fetch = Duration::from_millis(120);
     let span = Duration::from_millis(1000);
-    judge(&endure_all(times, span), times, span);
+    judge(&endure_all(times, span), times);
 }
 
 #[test]
@@ -265,7 +280,7 @@ fn good_tokens_are_served_for_a_minute_of_each_fault_at_full_times() {
         assert!(at(999) < Duration::from_millis(50), "{}: {:?}", seen.fault, at(999));
     }
     println!("grown by {} KiB", grown / 1024);
-    judge(&all, times, span);
+    judge(&all, times);
     // Of twelve issuers and their servers together.
     assert!(grown < 32 << 20, "{grown} bytes");
 }

@@ -86,6 +86,11 @@ fn no_check_that_begins_after_a_revocation_returned_allows() {
             }
             block_on(gate.revoke(&OPERATOR, *id, Description::default(), NOW.into())).expect("revoked");
             returned.store(index + 1, Ordering::SeqCst);
+            // Now and then until each checker went round, so that none of them only looks on.
+            let before = checks.load(Ordering::Relaxed);
+            while index % 100 == 0 && checks.load(Ordering::Relaxed) < before + 16 * CHECKERS {
+                std::thread::yield_now();
+            }
         }
         done.store(true, Ordering::SeqCst);
     });
