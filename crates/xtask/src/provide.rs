@@ -31,7 +31,7 @@ macro_rules! manifests {
     };
 }
 
-const NPM_CLIENTS: [NpmClient; 5] = [
+const NPM_CLIENTS: [NpmClient; 6] = [
     NpmClient {
         name: "bazel",
         variable: "CACHEGATE_BAZEL",
@@ -39,6 +39,12 @@ const NPM_CLIENTS: [NpmClient; 5] = [
         manifests: manifests!("bazel"),
     },
     NpmClient { name: "nx", variable: "CACHEGATE_NX", proof: ".bin/nx", manifests: manifests!("nx") },
+    NpmClient {
+        name: "octokit-webhooks",
+        variable: "CACHEGATE_OCTOKIT_WEBHOOKS",
+        proof: "@octokit/webhooks-methods/package.json",
+        manifests: manifests!("octokit-webhooks"),
+    },
     NpmClient {
         name: "oidc-provider",
         variable: "CACHEGATE_OIDC_PROVIDER",
