@@ -2,6 +2,8 @@
 
 #[cfg(feature = "api")]
 pub mod api;
+#[cfg(feature = "oauth")]
+pub mod browser;
 mod credential;
 mod denial;
 mod layer;

@@ -20,6 +20,20 @@ pub(crate) fn decoded(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
+/// A text as the value of a parameter.
+#[cfg(feature = "oauth")]
+pub(crate) fn encoded(text: &str) -> String {
+    use std::fmt::Write as _;
+    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
+            // Writing to a string cannot fail.
+            byte => drop(write!(out, "%{byte:02X}")),
+        }
+        out
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -111,12 +111,14 @@ pub enum TokenKind {
     Closure,
     /// What a login renews its session with.
     Refresh,
+    /// The session of a signed-in browser.
+    Browser,
 }
 
 impl TokenKind {
     /// Every kind.
-    pub const ALL: [Self; 6] =
-        [Self::Ci, Self::Personal, Self::Device, Self::Session, Self::Closure, Self::Refresh];
+    pub const ALL: [Self; 7] =
+        [Self::Ci, Self::Personal, Self::Device, Self::Session, Self::Closure, Self::Refresh, Self::Browser];
 
     /// The stable name.
     pub const fn as_str(self) -> &'static str {
@@ -127,6 +129,7 @@ impl TokenKind {
             Self::Session => "session",
             Self::Closure => "closure",
             Self::Refresh => "refresh",
+            Self::Browser => "browser",
         }
     }
 }

@@ -17,11 +17,13 @@ pub enum OpaqueKind {
     Personal,
     /// What renews a login's session: single use, rotating, `r`.
     Refresh,
+    /// What a signed-in browser keeps in its cookie, `b`.
+    Browser,
 }
 
 impl OpaqueKind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Ci, Self::Personal, Self::Refresh];
+    pub const ALL: [Self; 4] = [Self::Ci, Self::Personal, Self::Refresh, Self::Browser];
 
     /// The letter behind the brand.
     pub const fn letter(self) -> char {
@@ -34,6 +36,7 @@ impl OpaqueKind {
             'c' => Some(Self::Ci),
             'p' => Some(Self::Personal),
             'r' => Some(Self::Refresh),
+            'b' => Some(Self::Browser),
             _ => None,
         }
     }
@@ -44,6 +47,7 @@ impl OpaqueKind {
             Self::Ci => "ci",
             Self::Personal => "personal",
             Self::Refresh => "refresh",
+            Self::Browser => "browser",
         }
     }
 
@@ -52,6 +56,7 @@ impl OpaqueKind {
             Self::Ci => b'c',
             Self::Personal => b'p',
             Self::Refresh => b'r',
+            Self::Browser => b'b',
         }
     }
 }

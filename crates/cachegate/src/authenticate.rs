@@ -127,6 +127,7 @@ impl Inner {
             OpaqueKind::Ci => TokenKind::Ci,
             OpaqueKind::Personal => TokenKind::Personal,
             OpaqueKind::Refresh => TokenKind::Refresh,
+            OpaqueKind::Browser => TokenKind::Browser,
         };
         let stored =
             record.as_ref().filter(|record| record.kind == kind).and_then(|record| match &record.form {
@@ -179,10 +180,24 @@ impl Inner {
         now: Timestamp,
     ) -> Result<Arc<Session>, AuthenticateError> {
         let record = self.held.token(id).await?.ok_or(NotAuthenticated::Unknown)?;
-        if record.kind == TokenKind::Refresh {
-            // A refresh token renews a session; it is no credential for anything else.
+        if matches!(record.kind, TokenKind::Refresh | TokenKind::Browser) {
+            // A refresh token renews a session, and a browser's stands in its cookie; neither is a credential for
+            // anything else.
             return Err(NotAuthenticated::Refused { code: "wrong_token_kind" }.into());
         }
+        self.session_of_live(record, method, named_workspace, noted_before, generation, now).await
+    }
+
+    /// The session of this record, if it and all its ancestors live.
+    pub(crate) async fn session_of_live(
+        &self,
+        record: Arc<TokenRecord>,
+        method: Method,
+        named_workspace: Option<WorkspaceId>,
+        noted_before: Option<Arc<AtomicI64>>,
+        generation: u64,
+        now: Timestamp,
+    ) -> Result<Arc<Session>, AuthenticateError> {
         let Life { until, rooted_at } = self.life(&record, now).await?;
         Ok(Arc::new(Session {
             principal: record.owner.clone(),

@@ -99,7 +99,7 @@ impl Gate {
             restrictions: record.restrictions.clone(),
             locks: Vec::new(),
         };
-        if told.state != TokenState::Live || record.kind == TokenKind::Refresh {
+        if told.state != TokenState::Live || matches!(record.kind, TokenKind::Refresh | TokenKind::Browser) {
             return Ok(told);
         }
         let rights = inner.rights_of(&record, place, now).await?;

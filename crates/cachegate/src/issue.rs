@@ -7,7 +7,7 @@ use cachegate_storage::{Preconditions, StoreError, TokenForm, TokenKind, TokenRe
 use cachegate_token::{OpaqueKind, OpaqueToken};
 use cachegate_types::{
     AccessLevel, Action, ActionSet, Description, Grant, GrantSource, Lane, LaneClass, OrganizationId,
-    Principal, Resource, Restriction, Scope, SecretBytes, SecretText, Timestamp, TokenId, UserId,
+    Principal, Resource, Restriction, Role, Scope, SecretBytes, SecretText, Timestamp, TokenId, UserId,
     VersionRequirement, WorkspaceId,
 };
 
@@ -89,6 +89,8 @@ pub enum DeviceAccess {
         /// resolved needs. Whoever makes it must be one who may read.
         reads_closures: bool,
     },
+    /// Say who belongs to the organization, and nothing else: what a directory that pushes its changes (SCIM) shows.
+    Provision,
 }
 
 /// A token that was just made. The plain form is here and nowhere else.
@@ -393,6 +395,12 @@ impl Inner {
                 AccessLevel::ReadOnly.actions(),
                 Restriction::Organization(organization),
             ),
+            DeviceAccess::Provision => (
+                None,
+                Scope::Organization(organization),
+                ActionSet::of(&[Action::Provision]),
+                Restriction::Organization(organization),
+            ),
             DeviceAccess::ResolveOnly { workspace, requirement, .. } => {
                 let found = self.held.workspace(*workspace).await?;
                 if found.is_none_or(|found| found.organization != organization) {
@@ -433,6 +441,8 @@ impl Inner {
         now: Timestamp,
     ) -> Result<Preconditions, IssueError> {
         let Authority::Of(who) = by else { return Ok(Preconditions::default()) };
+        // No role brings `provision`: whoever administers an organization whole lets a directory do it.
+        let wanted = if wanted.contains(Action::Provision) { Role::Admin.actions() } else { wanted };
         let rights = self.rights(&who.session, crate::gate::place_of(resource)).await?;
         let held = rights.rights.ceiling(now);
         if !held.contains_all(wanted) {
@@ -475,7 +485,11 @@ impl Inner {
         let cap = match draft.kind {
             TokenKind::Ci => self.longest_lives_for(&draft.owner, draft.organization).await?.ci,
             TokenKind::Personal => self.longest_lives_for(&draft.owner, draft.organization).await?.personal,
-            TokenKind::Device | TokenKind::Session | TokenKind::Closure | TokenKind::Refresh => None,
+            TokenKind::Device
+            | TokenKind::Session
+            | TokenKind::Closure
+            | TokenKind::Refresh
+            | TokenKind::Browser => None,
         };
         // The shortest of what was asked for and what is allowed.
         let life = [life, draft.longest, cap].into_iter().flatten().min();
@@ -487,6 +501,7 @@ impl Inner {
             let kind = match draft.kind {
                 TokenKind::Ci => OpaqueKind::Ci,
                 TokenKind::Personal => OpaqueKind::Personal,
+                TokenKind::Browser => OpaqueKind::Browser,
                 TokenKind::Device | TokenKind::Session | TokenKind::Closure | TokenKind::Refresh => {
                     OpaqueKind::Refresh
                 }
@@ -502,7 +517,9 @@ impl Inner {
         let source = |id: TokenId| match draft.kind {
             TokenKind::Device => GrantSource::DeviceToken(id),
             TokenKind::Ci | TokenKind::Personal => GrantSource::CiToken(id),
-            TokenKind::Session | TokenKind::Closure | TokenKind::Refresh => GrantSource::Session(id),
+            TokenKind::Session | TokenKind::Closure | TokenKind::Refresh | TokenKind::Browser => {
+                GrantSource::Session(id)
+            }
         };
         let grant = |source, scope, actions| Grant { source, scope, actions, until: None };
         let own = draft.grants.into_iter().map(|(scope, actions)| grant(source(id), scope, actions));
@@ -543,7 +560,7 @@ impl Inner {
     ) -> Result<Draft, IssueError> {
         match record.kind {
             TokenKind::Ci | TokenKind::Personal | TokenKind::Device => {}
-            TokenKind::Session | TokenKind::Closure | TokenKind::Refresh => {
+            TokenKind::Session | TokenKind::Closure | TokenKind::Refresh | TokenKind::Browser => {
                 return Err(IssueError::NotRotated { kind: record.kind.as_str() });
             }
         }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod authenticate;
+mod browser;
 mod clock;
 mod decisions;
 mod device_login;
@@ -25,6 +26,7 @@ mod verdict;
 mod workload;
 
 pub use authenticate::AuthenticateError;
+pub use browser::{BROWSER_SESSION_IDLE, BROWSER_SESSION_LIFE};
 pub use cachegate_policy::{Candour, Reason};
 pub use cachegate_token::{Brand, Credential, CredentialError, Digester};
 pub use clock::{Clock, MonotonicClock, Ticks};
@@ -39,8 +41,8 @@ pub use introspect::{Asking, Introspection, Shown};
 pub use issue::{DEVICE_TOKEN_LIFE, DeviceAccess, IssueError, Issued, LongestLives, PersonalForm, TokenSpec};
 pub use keys::PUBLISH_BEFORE_USE;
 pub use manage::{
-    AuditEnd, AuditFilter, Authority, FirstStart, Made, ManageError, MemberView, Once, OrganizationView,
-    Page, TokenState, TokenView, WorkspaceView,
+    AuditEnd, AuditFilter, Authority, Departure, DyingToken, FirstStart, Made, ManageError, MemberView, Once,
+    OrganizationView, Page, Source, TokenState, TokenView, WorkspaceView,
 };
 pub use provenance::{AtHand, NotAdmitted, Provenance, SealError};
 pub use purge::{Purged, TOKEN_RETENTION};

@@ -4,6 +4,7 @@
 //! itself has taken it in: the very next request on it is decided anew.
 
 mod audit;
+mod departure;
 mod lives;
 mod look;
 mod once;
@@ -26,6 +27,7 @@ use crate::verdict::{Allowed, NotAuthenticated, Request, Unavailable, Verdict};
 use crate::{Authentication, Gate, IssueError};
 
 pub use audit::{AuditEnd, AuditFilter};
+pub use departure::{Departure, DyingToken, Source};
 pub use look::{MemberView, OrganizationView, Page, TokenState, TokenView, WorkspaceView};
 pub(crate) use look::{SCANNED, acts_for};
 pub use once::{Made, Once};
@@ -108,6 +110,15 @@ pub enum ManageError {
     Changed {
         /// The kind of thing.
         what: &'static str,
+    },
+    /// A directory says that the last owner has left, whom nobody could bring back.
+    #[error("this is the organization's last owner; an owner must make another one first")]
+    LastOwner,
+    /// A credential may do more than the one thing that it is shown for.
+    #[error("this credential holds {held}; a directory's own holds `provision` and nothing else")]
+    MoreThanNeeded {
+        /// What it holds here.
+        held: ActionSet,
     },
     /// The machine gave no randomness.
     #[error("the machine gave no randomness")]

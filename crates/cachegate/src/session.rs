@@ -75,7 +75,7 @@ impl Gate {
         }
         match source.kind {
             TokenKind::Ci | TokenKind::Personal | TokenKind::Device | TokenKind::Session => {}
-            TokenKind::Closure | TokenKind::Refresh => {
+            TokenKind::Closure | TokenKind::Refresh | TokenKind::Browser => {
                 return Err(IssueError::NotExchanged { kind: source.kind.as_str() });
             }
         }
@@ -164,7 +164,11 @@ impl Inner {
     }
 
     /// A session of this token, with all that the token has.
-    async fn draft_session(&self, source: &TokenRecord, now: Timestamp) -> Result<Draft, IssueError> {
+    pub(crate) async fn draft_session(
+        &self,
+        source: &TokenRecord,
+        now: Timestamp,
+    ) -> Result<Draft, IssueError> {
         if source.ancestors.len() >= TokenRecord::MAX_ANCESTORS {
             return Err(IssueError::Lineage);
         }

@@ -143,7 +143,12 @@ impl Allowed {
                 action: self.action,
                 key,
             }),
-            Action::Resolve | Action::Read | Action::Delete | Action::Administer | Action::Publish => None,
+            Action::Resolve
+            | Action::Read
+            | Action::Delete
+            | Action::Administer
+            | Action::Publish
+            | Action::Provision => None,
         }
     }
 }

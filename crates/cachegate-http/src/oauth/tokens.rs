@@ -70,7 +70,7 @@ fn describe(told: &Introspection) -> Map<String, Value> {
     let mut body = Map::new();
     let mut say = |name: &str, value: Value| body.insert(name.to_owned(), value);
     say("active", json!(true));
-    if told.record.kind != TokenKind::Refresh {
+    if !matches!(told.record.kind, TokenKind::Refresh | TokenKind::Browser) {
         say("token_type", json!("Bearer"));
     }
     say("iss", json!(*told.issuer));

@@ -242,7 +242,7 @@ fn the_published_expression_finds_every_minted_token_and_only_whole_ones() {
             }
         }
     }
-    assert_eq!(pattern(&Brand::default()), r"\bcg[cpr]_[0-9A-Za-z]{71}\b");
+    assert_eq!(pattern(&Brand::default()), r"\bcg[cprb]_[0-9A-Za-z]{71}\b");
 }
 
 #[test]
@@ -288,5 +288,5 @@ fn a_kind_reads_back_its_letter_and_no_other_letter_is_one() {
     }
     let letters = (0..=0x10FFFF).filter_map(char::from_u32).filter_map(OpaqueKind::from_letter).count();
     assert_eq!(letters, OpaqueKind::ALL.len());
-    assert_eq!(OpaqueKind::ALL.map(OpaqueKind::as_str), ["ci", "personal", "refresh"]);
+    assert_eq!(OpaqueKind::ALL.map(OpaqueKind::as_str), ["ci", "personal", "refresh", "browser"]);
 }

@@ -531,7 +531,8 @@ impl Inner {
 /// Whether this credential speaks for this person in what concerns the person's own tokens: a personal token or a
 /// session that reaches all of theirs. One that reads a closure or resolves a release was given to a machine.
 pub(crate) fn acts_for(who: &Authentication, owner: &Principal) -> bool {
-    let kind = matches!(who.token_kind(), Some(TokenKind::Personal | TokenKind::Session));
+    let kind =
+        matches!(who.token_kind(), Some(TokenKind::Personal | TokenKind::Session | TokenKind::Browser));
     let narrow = who
         .restrictions()
         .iter()

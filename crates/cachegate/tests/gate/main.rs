@@ -1,6 +1,7 @@
 //! The gate, question by question: one program, so that it is linked once.
 
 mod boundaries;
+mod browser;
 mod credentials;
 mod device_login;
 mod freshness;
