@@ -173,7 +173,7 @@ fn examine(rights: &Rights, locks: &[Lock], question: &Question<'_>) -> Result<A
     };
     let (reads, writes) = match (question.resource, question.action) {
         (Resource::Organization(_) | Resource::Workspace(_), _)
-        | (_, Action::Administer | Action::Publish) => (false, false),
+        | (_, Action::Administer | Action::Publish | Action::Provision) => (false, false),
         (_, Action::Write | Action::Replace | Action::Delete) => {
             // The right to change an entry is no right to see one.
             (permit(rights, locks, &Question { action: Action::Read, ..*question }).is_ok(), true)

@@ -271,24 +271,31 @@ struct Reach {
 }
 
 /// What leaves something behind in a workspace.
-const CHANGING: ActionSet =
-    ActionSet::of(&[Action::Write, Action::Replace, Action::Delete, Action::Administer, Action::Publish]);
+const CHANGING: ActionSet = ActionSet::of(&[
+    Action::Write,
+    Action::Replace,
+    Action::Delete,
+    Action::Administer,
+    Action::Publish,
+    Action::Provision,
+]);
 
 /// What the kind of a machine's credential leaves of its grants; `is_own`: its lane is an `own` lane.
 ///
 /// One job's session writes its own lane for as long as the setting says so; a bare CI token, which several jobs
-/// share, never does. A device looks and changes nothing, whatever its record says. Whoever is to look as anonymous
+/// share, never does. A device looks or, as a directory's, provisions, whatever its record says. Whoever is to look as anonymous
 /// requests do follows the workspace's level as it is now.
 fn left_of(source: GrantSource, settings: Option<&WorkspaceSettings>, is_own: bool) -> ActionSet {
     const LOOKING: ActionSet = ActionSet::of(&[Action::Resolve, Action::Read]);
-    const NO_LANE_WRITES: ActionSet = LOOKING.union(ActionSet::of(&[Action::Administer, Action::Publish]));
+    const NO_LANE_WRITES: ActionSet =
+        LOOKING.union(ActionSet::of(&[Action::Administer, Action::Publish, Action::Provision]));
     let own_lane = settings.filter(|_| is_own).map(|settings| settings.read_only_ci_writes);
     match (source, own_lane) {
         (GrantSource::AnonymousLevel, _) => {
             let level = settings.map_or(AccessLevel::None, |settings| settings.anonymous);
             level.actions().intersection(LOOKING)
         }
-        (GrantSource::DeviceToken(_), _) => LOOKING,
+        (GrantSource::DeviceToken(_), _) => LOOKING.union(ActionSet::of(&[Action::Provision])),
         (GrantSource::CiToken(_), Some(_)) | (GrantSource::Session(_), Some(ReadOnlyCiWrites::Refuse)) => {
             NO_LANE_WRITES
         }

@@ -202,7 +202,7 @@ fn credential_text(principal: &Principal) -> &'static str {
     }
 }
 
-/// The smallest right that holds the action.
+/// What brings the action: the smallest level that holds it, a role, or its own name.
 struct Needed(Action);
 
 impl fmt::Display for Needed {
@@ -210,7 +210,8 @@ impl fmt::Display for Needed {
         let Self(action) = self;
         match (AccessLevel::needed_for(*action), action) {
             (Some(level), _) => write!(f, "`{level}`"),
-            (None, Action::Publish) => write!(f, "`{action}`, which is granted by name"),
+            (None, Action::Publish) => f.write_str("a grant that names it"),
+            (None, Action::Provision) => write!(f, "`{action}`, which a directory's own token has"),
             (
                 None,
                 Action::Resolve
@@ -219,7 +220,7 @@ impl fmt::Display for Needed {
                 | Action::Replace
                 | Action::Delete
                 | Action::Administer,
-            ) => write!(f, "`{action}`, which the role `{}` brings", Role::Admin),
+            ) => write!(f, "the role `{}`", Role::Admin),
         }
     }
 }

@@ -369,9 +369,12 @@ impl TrustRule {
         let granted = plan.level.actions().iter().filter(|action| match action {
             Action::Resolve | Action::Read => !anonymous_reads,
             Action::Write => writes,
-            Action::Replace | Action::Delete | Action::Administer | Action::Publish => false,
+            Action::Replace | Action::Delete | Action::Administer | Action::Publish | Action::Provision => false,
         });
-        let actions = ActionSet::of(&granted.collect::<Vec<_>>());
+        // A lane that all share is given to trusted triggers alone, and only with such a one is there `publish`.
+        let shared = lane.as_ref().is_some_and(|lane| lane.class() <= LaneClass::Main);
+        let named = (plan.publishes() && shared).then_some(Action::Publish);
+        let actions = ActionSet::of(&granted.chain(named).collect::<Vec<_>>());
         let base = lane.as_ref().filter(|_| plan.base).and_then(|lane| base_of(lane, facts));
         // Who has no lane of his own reads the shared ones; what anonymous requests wrote is not for him.
         let floor = match lane {

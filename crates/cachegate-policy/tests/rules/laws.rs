@@ -280,7 +280,7 @@ fn lanes_are_shown_to_who_may_read_or_resolve_and_to_nobody_else() {
             reading.action = Action::Read;
             assert_eq!(engine::answer(&reading).read(), answer.read(), "{case:#?}");
         }
-        if matches!(case.action, Action::Administer | Action::Publish) {
+        if matches!(case.action, Action::Administer | Action::Publish | Action::Provision) {
             assert!(answer.read().is_empty() && answer.write().is_none(), "{case:#?}");
         }
     });

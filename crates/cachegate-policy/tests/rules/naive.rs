@@ -20,7 +20,7 @@ pub(crate) fn answer(case: &Case) -> Answer {
         return Answer::Allow { read: vec![], write: None };
     }
     match case.action {
-        Action::Administer | Action::Publish => Answer::Allow { read: vec![], write: None },
+        Action::Administer | Action::Publish | Action::Provision => Answer::Allow { read: vec![], write: None },
         Action::Resolve | Action::Read => {
             let read = lanes_to_read(case);
             if read.is_empty() { Answer::Deny } else { Answer::Allow { read, write: None } }
@@ -116,7 +116,7 @@ fn is_granted(case: &Case, action: Action) -> bool {
         Who::User { user, member: Some((role, groups)), listed } => {
             let by_role = match role {
                 Role::Member => false,
-                Role::Admin | Role::Owner => action != Action::Publish,
+                Role::Admin | Role::Owner => !matches!(action, Action::Publish | Action::Provision),
             };
             let is_named = |party: &Party| match party {
                 Party::User(id) => id == user,
@@ -156,7 +156,7 @@ fn is_write_of_read_only_ci(case: &Case, grant: &Grant, lane: &Lane, action: Act
     }
     let writes = match action {
         Action::Write | Action::Replace | Action::Delete => true,
-        Action::Resolve | Action::Read | Action::Administer | Action::Publish => false,
+        Action::Resolve | Action::Read | Action::Administer | Action::Publish | Action::Provision => false,
     };
     writes
         && match grant.source {
@@ -173,7 +173,9 @@ fn is_write_of_read_only_ci(case: &Case, grant: &Grant, lane: &Lane, action: Act
 }
 
 fn is_more_than_a_device_does(grant: &Grant, action: Action) -> bool {
-    matches!(grant.source, GrantSource::DeviceToken(_)) && !holds(AccessLevel::ReadOnly, action)
+    matches!(grant.source, GrantSource::DeviceToken(_))
+        && !holds(AccessLevel::ReadOnly, action)
+        && action != Action::Provision
 }
 
 fn is_more_than_anonymous_requests_see(case: &Case, grant: &Grant, action: Action) -> bool {
@@ -188,14 +190,15 @@ fn holds(level: AccessLevel, action: Action) -> bool {
         Action::Resolve => level != AccessLevel::None,
         Action::Read => level == AccessLevel::ReadOnly || level == AccessLevel::ReadWrite,
         Action::Write => level == AccessLevel::ReadWrite,
-        Action::Replace | Action::Delete | Action::Administer | Action::Publish => false,
+        Action::Replace | Action::Delete | Action::Administer | Action::Publish | Action::Provision => false,
     }
 }
 
 fn means_something(action: Action, resource: &Resource) -> bool {
     match (resource, action) {
         (Resource::Organization(_) | Resource::Workspace(_), _) => true,
-        (Resource::Entry { .. }, Action::Publish) => false,
+        (Resource::Entry { .. } | Resource::Release { .. }, Action::Provision)
+        | (Resource::Entry { .. }, Action::Publish) => false,
         (Resource::Release { .. }, Action::Write | Action::Replace | Action::Delete) => false,
         (
             Resource::Entry { .. } | Resource::Release { .. },

@@ -51,7 +51,9 @@ fn nobody_has_what_the_anonymous_level_says_and_no_more() {
         let (reads, writes) = lanes(&scene, None, Action::Write).await;
         assert_eq!(reads, ["anonymous", "release", "main"]);
         assert_eq!(writes.as_deref(), Some("anonymous"), "nobody writes what builds trust");
-        for action in [Action::Replace, Action::Delete, Action::Administer, Action::Publish] {
+        for action in
+            [Action::Replace, Action::Delete, Action::Administer, Action::Publish, Action::Provision]
+        {
             assert_eq!(anonymous(&scene, action).await, "action_not_granted", "read-write: {action}");
         }
         scene.settings(|settings| settings.anonymous = AccessLevel::None).await;
