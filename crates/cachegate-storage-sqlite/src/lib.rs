@@ -3,6 +3,7 @@
 mod accounts;
 mod audit;
 mod cell;
+mod directories;
 mod error;
 mod fault;
 mod members;

@@ -58,6 +58,22 @@ pub(crate) const SCHEMA: &[&str] = &[
         PRIMARY KEY (issuer, subject)
     ) STRICT, WITHOUT ROWID",
     "CREATE INDEX accounts_by_person ON accounts (person, issuer, subject)",
+    // `told` is what the directory said, which the store does not read.
+    "CREATE TABLE directories (
+        organization BLOB NOT NULL,
+        directory TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        id TEXT NOT NULL,
+        external TEXT,
+        name TEXT,
+        target BLOB NOT NULL,
+        told BLOB NOT NULL,
+        version INTEGER NOT NULL,
+        sum INTEGER NOT NULL,
+        PRIMARY KEY (organization, directory, kind, id),
+        UNIQUE (organization, directory, kind, external),
+        UNIQUE (organization, directory, kind, name)
+    ) STRICT, WITHOUT ROWID",
     "CREATE TABLE members (
         organization BLOB NOT NULL REFERENCES organizations (id),
         person BLOB NOT NULL REFERENCES users (id),

@@ -72,6 +72,7 @@ tables! {
     WORKSPACES = "workspaces" (id) [organization name settings listed created_at];
     USERS = "users" (id) [display created_at];
     ACCOUNTS = "accounts" (issuer, subject) [person linked_at];
+    DIRECTORIES = "directories" (organization, directory, kind, id) [external name target told version];
     MEMBERS = "members" (organization, person) [role tokens_since];
     DEPARTURES = "departures" (organization, person) [tokens_since];
     TEAMS = "teams" (id) [organization name];

@@ -4,13 +4,15 @@
 
 use std::fmt::Display;
 
+use cachegate_policy::LockScope;
 use cachegate_types::{
-    Description, GroupId, LockId, MarkId, Name, OrganizationId, Role, TokenId, UserId, Version, WorkspaceId,
+    Description, GroupId, Name, OrganizationId, Role, TokenId, UserId, Version, WorkspaceId,
 };
 
 use crate::{
-    AccountRecord, Act, AuditEntry, GroupRecord, KeyRecord, LockRecord, MarkRecord, MassRevocation,
-    MassScope, OrganizationRecord, ReleaseRecord, Revoked, TokenRecord, UserRecord, WorkspaceRecord,
+    AccountRecord, Act, AuditEntry, DirectoryId, DirectoryKind, DirectoryRecord, DirectoryTarget,
+    GroupRecord, KeyRecord, LockRecord, MarkRecord, MarkScope, MassRevocation, MassScope, OrganizationRecord,
+    ReleaseRecord, Revoked, TokenRecord, UserRecord, WorkspaceRecord,
 };
 
 macro_rules! codes {
@@ -73,6 +75,34 @@ pub fn link_account(record: &AccountRecord, act: &Act) -> AuditEntry {
     entry(act, ACCOUNT_LINKED, record.user, format!("{} at {}", record.subject, record.issuer))
 }
 
+/// What [`crate::Directories::put_record`] leaves: beside [`CODES`], as that of accounts.
+pub const DIRECTORY_SET: &str = "directory_set";
+
+/// Of [`crate::Directories::put_record`].
+pub fn put_directory_record(record: &DirectoryRecord, act: &Act) -> AuditEntry {
+    let DirectoryId { organization, name } = &record.directory;
+    let target = match record.target {
+        DirectoryTarget::Person(id) => format!("{organization}/{id}"),
+        DirectoryTarget::Group(id) => format!("{organization}/{id}"),
+    };
+    let kind = record.target.kind().as_str();
+    entry(act, DIRECTORY_SET, target, format!("{name} tells of the {kind} {}", record.id))
+}
+
+/// What [`crate::Directories::remove_record`] leaves: beside [`CODES`], as that of accounts.
+pub const DIRECTORY_REMOVED: &str = "directory_removed";
+
+/// Of [`crate::Directories::remove_record`].
+pub fn remove_directory_record(
+    directory: &DirectoryId,
+    kind: DirectoryKind,
+    id: &str,
+    act: &Act,
+) -> AuditEntry {
+    let DirectoryId { organization, name } = directory;
+    entry(act, DIRECTORY_REMOVED, organization, format!("{name} forgets the {} {id}", kind.as_str()))
+}
+
 /// Of [`crate::Members::create_user`].
 pub fn create_user(record: &UserRecord, act: &Act) -> AuditEntry {
     entry(act, USER_CREATED, record.id, &record.display)
@@ -90,27 +120,34 @@ pub fn remove_member(organization: OrganizationId, user: UserId, act: &Act) -> A
 
 /// Of [`crate::Members::put_group`].
 pub fn put_group(record: &GroupRecord, act: &Act) -> AuditEntry {
-    entry(act, GROUP_SET, record.id, format!("{}, {} members", record.name, record.members.len()))
+    let target = format!("{}/{}", record.organization, record.id);
+    entry(act, GROUP_SET, target, format!("{}, {} members", record.name, record.members.len()))
 }
 
 /// Of [`crate::Members::remove_group`].
-pub fn remove_group(id: GroupId, act: &Act) -> AuditEntry {
-    entry(act, GROUP_REMOVED, id, "")
+pub fn remove_group(organization: OrganizationId, id: GroupId, act: &Act) -> AuditEntry {
+    entry(act, GROUP_REMOVED, format!("{organization}/{id}"), "")
 }
 
 /// Of [`crate::Tokens::insert_token`].
 pub fn insert_token(record: &TokenRecord, act: &Act) -> AuditEntry {
-    entry(act, TOKEN_ISSUED, record.id, format!("{}: {}", record.kind.as_str(), record.description))
+    entry(act, TOKEN_ISSUED, token_target(record.organization, record.id), format!("{}: {}", record.kind.as_str(), record.description))
 }
 
 /// Of [`crate::Tokens::rotate_token`].
 pub fn rotate_token(predecessor: TokenId, successor: &TokenRecord, act: &Act) -> AuditEntry {
-    entry(act, TOKEN_ROTATED, predecessor, format!("successor {}", successor.id))
+    // A token and its successor belong to the same organization.
+    entry(act, TOKEN_ROTATED, token_target(successor.organization, predecessor), format!("successor {}", successor.id))
 }
 
 /// Of [`crate::Tokens::revoke_token`].
-pub fn revoke_token(id: TokenId, revoked: &Revoked, act: &Act) -> AuditEntry {
-    entry(act, TOKEN_REVOKED, id, &revoked.reason)
+pub fn revoke_token(record: &TokenRecord, revoked: &Revoked, act: &Act) -> AuditEntry {
+    entry(act, TOKEN_REVOKED, token_target(record.organization, record.id), &revoked.reason)
+}
+
+/// The token, behind its organization where it has one: that is told even when the token is forgotten.
+fn token_target(organization: Option<OrganizationId>, id: TokenId) -> String {
+    organization.map_or_else(|| id.to_string(), |organization| format!("{organization}/{id}"))
 }
 
 /// Of [`crate::Tokens::revoke_many`].
@@ -140,22 +177,46 @@ pub fn put_rules(name: &Name, bytes: &[u8], act: &Act) -> AuditEntry {
 
 /// Of [`crate::Locks::put_lock`].
 pub fn put_lock(record: &LockRecord, act: &Act) -> AuditEntry {
-    entry(act, LOCK_SET, record.lock.id, &record.reason)
+    entry(act, LOCK_SET, lock_target(record), &record.reason)
 }
 
 /// Of [`crate::Locks::lift_lock`].
-pub fn lift_lock(id: LockId, act: &Act) -> AuditEntry {
-    entry(act, LOCK_LIFTED, id, "")
+pub fn lift_lock(record: &LockRecord, act: &Act) -> AuditEntry {
+    entry(act, LOCK_LIFTED, lock_target(record), "")
+}
+
+/// The lock behind its place: the place is told even when the lock is gone.
+fn lock_target(record: &LockRecord) -> String {
+    let id = record.lock.id;
+    match &record.lock.scope {
+        LockScope::Everything => format!("everything/{id}"),
+        LockScope::Organization(place) => format!("{place}/{id}"),
+        LockScope::Workspace(place) => format!("{place}/{id}"),
+        LockScope::Principal(_) => format!("principal/{id}"),
+        LockScope::Lane(_) => format!("lane/{id}"),
+    }
 }
 
 /// Of [`crate::Distrust::put_mark`].
 pub fn put_mark(record: &MarkRecord, act: &Act) -> AuditEntry {
-    entry(act, MARK_SET, record.id, &record.reason)
+    entry(act, MARK_SET, mark_target(record), &record.reason)
 }
 
 /// Of [`crate::Distrust::lift_mark`].
-pub fn lift_mark(id: MarkId, act: &Act) -> AuditEntry {
-    entry(act, MARK_LIFTED, id, "")
+pub fn lift_mark(record: &MarkRecord, act: &Act) -> AuditEntry {
+    entry(act, MARK_LIFTED, mark_target(record), "")
+}
+
+/// The mark behind its place: the place is told even when the mark is gone.
+fn mark_target(record: &MarkRecord) -> String {
+    let id = record.id;
+    match &record.scope {
+        MarkScope::Token(token) => format!("{token}/{id}"),
+        MarkScope::Principal(_) => format!("principal/{id}"),
+        MarkScope::Run(_) => format!("run/{id}"),
+        MarkScope::Window { workspace: Some(place), .. } => format!("{place}/{id}"),
+        MarkScope::Window { workspace: None, .. } => format!("everything/{id}"),
+    }
 }
 
 /// Of [`crate::Releases::publish_release`].

@@ -6,6 +6,7 @@ mod audit;
 pub mod codec;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod directories;
 mod error;
 mod memory;
 mod record;
@@ -14,6 +15,9 @@ mod traits;
 
 pub use accounts::{AccountRecord, Accounts};
 pub use audit::{ChainError, chain_digest, chained, verify_chain};
+pub use directories::{
+    Directories, DirectoryId, DirectoryKey, DirectoryKind, DirectoryRecord, DirectoryTarget,
+};
 pub use error::StoreError;
 pub use memory::MemoryStorage;
 pub use record::{

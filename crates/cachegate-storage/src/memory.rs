@@ -16,11 +16,12 @@ use cachegate_types::{
 };
 
 use crate::{
-    AccountRecord, Accounts, Act, Audit, AuditEntry, AuditRecord, Change, ChangeKind, Changes, Distrust,
-    GroupRecord, Heartbeat, KeyRecord, Keys, LockRecord, Locks, MarkRecord, MassRevocation, MemberRecord,
-    Members, MembershipRecord, OneUse, OrganizationRecord, Organizations, Pending, Preconditions,
-    ReleaseRecord, Releases, Revisions, Revoked, Rules, RulesDocument, SingleUse, StoreError, Superseded,
-    TokenFilter, TokenRecord, Tokens, UserRecord, WorkspaceRecord, Workspaces, acts, audit, rules,
+    AccountRecord, Accounts, Act, Audit, AuditEntry, AuditRecord, Change, ChangeKind, Changes, Directories,
+    DirectoryId, DirectoryKey, DirectoryKind, DirectoryRecord, Distrust, GroupRecord, Heartbeat, KeyRecord,
+    Keys, LockRecord, Locks, MarkRecord, MassRevocation, MemberRecord, Members, MembershipRecord, OneUse,
+    OrganizationRecord, Organizations, Pending, Preconditions, ReleaseRecord, Releases, Revisions, Revoked,
+    Rules, RulesDocument, SingleUse, StoreError, Superseded, TokenFilter, TokenRecord, Tokens, UserRecord,
+    WorkspaceRecord, Workspaces, acts, audit, rules,
 };
 
 type Stored<T> = Result<T, StoreError>;
@@ -118,6 +119,7 @@ struct State {
     closures_of: BTreeMap<(WorkspaceId, EntryKey), BTreeSet<ClosureId>>,
     /// By issuer and subject.
     accounts: BTreeMap<(Arc<str>, Arc<str>), AccountRecord>,
+    directories: BTreeMap<(DirectoryId, DirectoryKind, Arc<str>), DirectoryRecord>,
     audit: Vec<AuditRecord>,
 }
 
@@ -151,6 +153,7 @@ impl State {
             closures: BTreeSet::new(),
             closures_of: BTreeMap::new(),
             accounts: BTreeMap::new(),
+            directories: BTreeMap::new(),
             audit: Vec::new(),
         }
     }
@@ -199,6 +202,13 @@ impl State {
     fn membership(&self, member: &MemberRecord) -> MembershipRecord {
         let groups = self.groups_of(member.organization).filter(|group| group.members.contains(&member.user));
         MembershipRecord { member: member.clone(), groups: groups.map(|group| group.id).collect() }
+    }
+
+    fn told(&self, directory: &DirectoryId, kind: DirectoryKind) -> impl Iterator<Item = &DirectoryRecord> {
+        let told = self.directories.range((directory.clone(), kind, Arc::from(""))..);
+        let directory = directory.clone();
+        told.take_while(move |((of, as_kind, _), _)| *of == directory && *as_kind == kind)
+            .map(|(_, record)| record)
     }
 
     fn groups_of(&self, organization: OrganizationId) -> impl Iterator<Item = &GroupRecord> {
@@ -466,7 +476,7 @@ impl Members for MemoryStorage {
         self.act(|state| {
             let Some(organization) = state.group_homes.remove(&id) else { return missing("group") };
             state.groups.remove(&(organization, id));
-            Ok(state.commit(ChangeKind::Group(id), acts::remove_group(id, act)))
+            Ok(state.commit(ChangeKind::Group(id), acts::remove_group(organization, id, act)))
         })
     }
 
@@ -543,7 +553,8 @@ impl Tokens for MemoryStorage {
                 return Ok(state.revision);
             }
             token.revoked = Some(revoked.clone());
-            Ok(state.commit(ChangeKind::Token(id), acts::revoke_token(id, revoked, act)))
+            let entry = acts::revoke_token(token, revoked, act);
+            Ok(state.commit(ChangeKind::Token(id), entry))
         })
     }
 
@@ -654,7 +665,7 @@ impl Locks for MemoryStorage {
 
     async fn lift_lock(&self, id: LockId, act: &Act) -> Stored<Revision> {
         self.act(|state| match state.locks.remove(&id) {
-            Some(_) => Ok(state.commit(ChangeKind::Locks, acts::lift_lock(id, act))),
+            Some(record) => Ok(state.commit(ChangeKind::Locks, acts::lift_lock(&record, act))),
             None => missing("lock"),
         })
     }
@@ -678,7 +689,7 @@ impl Distrust for MemoryStorage {
 
     async fn lift_mark(&self, id: MarkId, act: &Act) -> Stored<Revision> {
         self.act(|state| match state.marks.remove(&id) {
-            Some(_) => Ok(state.commit(ChangeKind::Marks, acts::lift_mark(id, act))),
+            Some(record) => Ok(state.commit(ChangeKind::Marks, acts::lift_mark(&record, act))),
             None => missing("mark"),
         })
     }
@@ -730,6 +741,86 @@ impl Accounts for MemoryStorage {
 
     async fn accounts_of(&self, user: UserId) -> Stored<Vec<AccountRecord>> {
         Ok(self.state()?.accounts.values().filter(|account| account.user == user).cloned().collect())
+    }
+}
+
+#[async_trait]
+impl Directories for MemoryStorage {
+    async fn put_record(&self, record: &DirectoryRecord, expected: Option<u64>, act: &Act) -> Stored<u64> {
+        self.act(|state| {
+            let key = (record.directory.clone(), record.target.kind(), Arc::clone(&record.id));
+            let held = state.directories.get(&key).map(|held| held.version);
+            if held != expected {
+                return Err(StoreError::Precondition { what: "directory record" });
+            }
+            let same = |one: &Option<Arc<str>>, other: &Option<Arc<str>>| one.is_some() && one == other;
+            let mut others = state.directories.values().filter(|other| {
+                other.directory == record.directory
+                    && other.target.kind() == record.target.kind()
+                    && other.id != record.id
+            });
+            if others.any(|other| same(&other.external, &record.external) || same(&other.name, &record.name))
+            {
+                return exists("directory record");
+            }
+            let version = held.unwrap_or(0).saturating_add(1);
+            state.directories.insert(key, DirectoryRecord { version, ..record.clone() });
+            state.note(acts::put_directory_record(record, act));
+            Ok(version)
+        })
+    }
+
+    async fn remove_record(
+        &self,
+        directory: &DirectoryId,
+        kind: DirectoryKind,
+        id: &str,
+        expected: u64,
+        act: &Act,
+    ) -> Stored<()> {
+        self.act(|state| {
+            let key = (directory.clone(), kind, Arc::from(id));
+            match state.directories.get(&key) {
+                None => return missing("directory record"),
+                Some(held) if held.version != expected => {
+                    return Err(StoreError::Precondition { what: "directory record" });
+                }
+                Some(_) => {}
+            }
+            state.directories.remove(&key);
+            state.note(acts::remove_directory_record(directory, kind, id, act));
+            Ok(())
+        })
+    }
+
+    async fn record(
+        &self,
+        directory: &DirectoryId,
+        kind: DirectoryKind,
+        key: DirectoryKey<'_>,
+    ) -> Stored<Option<DirectoryRecord>> {
+        let state = self.state()?;
+        Ok(match key {
+            DirectoryKey::Id(id) => state.directories.get(&(directory.clone(), kind, id.into())).cloned(),
+            DirectoryKey::External(text) => {
+                state.told(directory, kind).find(|one| one.external.as_deref() == Some(text)).cloned()
+            }
+            DirectoryKey::Name(text) => {
+                state.told(directory, kind).find(|one| one.name.as_deref() == Some(text)).cloned()
+            }
+        })
+    }
+
+    async fn records(
+        &self,
+        directory: &DirectoryId,
+        kind: DirectoryKind,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Stored<Vec<DirectoryRecord>> {
+        let state = self.state()?;
+        let told = state.told(directory, kind).filter(|one| after.is_none_or(|after| *one.id > *after));
+        Ok(told.take(limit).cloned().collect())
     }
 }
 

@@ -32,7 +32,8 @@ pub enum Source<'a> {
 }
 
 impl Source<'_> {
-    fn act(&self, at: Timestamp) -> Act {
+    /// What the audit keeps of an act of theirs.
+    pub fn act(&self, at: Timestamp) -> Act {
         match self {
             Self::By(by) => by.act(at),
             Self::Directory { credential: Some(who), .. } => Authority::Of(who).act(at),
