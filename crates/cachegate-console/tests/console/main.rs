@@ -1,0 +1,5 @@
+//! The console, driven in process.
+
+mod forms;
+mod support;
+mod tokens;
