@@ -7,8 +7,12 @@ pub mod browser;
 mod credential;
 mod denial;
 mod layer;
+#[cfg(feature = "login")]
+pub mod login;
 #[cfg(feature = "oauth")]
 pub mod oauth;
+#[cfg(feature = "oauth")]
+mod page;
 mod tables;
 #[cfg(any(feature = "api", feature = "oauth"))]
 mod urlencoded;

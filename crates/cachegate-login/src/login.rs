@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cachegate::{Clock, Gate, LoggedIn, MonotonicClock};
+use cachegate::{Clock, Gate, MonotonicClock};
 use cachegate_fetch::{Fetch, Url, UrlError};
 use cachegate_storage::{Accounts, Storage};
 use cachegate_types::{Name, SecretText, Timestamp, UserId};
@@ -144,7 +144,8 @@ pub struct Begun {
     pub set_cookie: SecretText,
 }
 
-/// Somebody who is signed in.
+/// Somebody who has shown who they are. Whoever mounts the login begins their session, a new one at each login:
+/// [`Gate::begin_browser_session`] for a browser, [`Gate::log_in`] for a terminal.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SignedIn {
@@ -154,8 +155,6 @@ pub struct SignedIn {
     pub is_new: bool,
     /// Who it is at the provider.
     pub identity: Identity,
-    /// Their session, made now: nothing that the browser brought goes on in it.
-    pub session: LoggedIn,
     /// Where they wanted to go: a path of this host.
     pub return_to: String,
     /// The whole value of a `Set-Cookie` header that takes the login's cookie away.
@@ -229,6 +228,15 @@ impl Login {
     /// The names of the providers, ascending: what a page offers.
     pub fn providers(&self) -> impl Iterator<Item = &Name> {
         self.providers.keys()
+    }
+
+    /// Whether this is a place that a login may end at: a path of this host. [`Login::begin`] checks it as well.
+    ///
+    /// # Errors
+    ///
+    /// [`LoginError::ReturnTarget`].
+    pub fn check_return_target(return_to: Option<&str>) -> Result<(), LoginError> {
+        ReturnTarget::parse(return_to).map(drop)
     }
 
     /// `GET /login/{provider}`: begins a login that ends at `return_to`, a path of this host.
@@ -355,9 +363,8 @@ impl Login {
     ) -> Result<SignedIn, LoginError> {
         let (user, is_new) =
             person::of(&identity, &*self.accounts.0, &*self.storage.0, &self.gate, now).await?;
-        let session = self.gate.log_in(user, now).await?;
         let clear_cookie = cookie::clear(self.https);
-        Ok(SignedIn { user, is_new, identity, session, return_to, clear_cookie })
+        Ok(SignedIn { user, is_new, identity, return_to, clear_cookie })
     }
 
     fn client(&self, provider: &Name) -> Result<(&Url, &AtWork), LoginError> {

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use async_trait::async_trait;
 use cachegate_policy::{Listed, WorkspaceSettings};
 use cachegate_storage::{
-    Act, Audit, AuditEntry, AuditRecord, Changes, Distrust, GroupRecord, Heartbeat, KeyRecord, Keys,
-    LockRecord, Locks, MarkRecord, MassRevocation, Members, MembershipRecord, OrganizationRecord,
-    Organizations, Pending, Preconditions, ReleaseRecord, Releases, Revisions, Revoked, Rules, RulesDocument,
-    SingleUse, Storage, StoreError, TokenFilter, TokenRecord, Tokens, UserRecord, WorkspaceRecord,
-    Workspaces,
+    AccountRecord, Accounts, Act, Audit, AuditEntry, AuditRecord, Changes, Distrust, GroupRecord, Heartbeat,
+    KeyRecord, Keys, LockRecord, Locks, MarkRecord, MassRevocation, Members, MembershipRecord,
+    OrganizationRecord, Organizations, Pending, Preconditions, ReleaseRecord, Releases, Revisions, Revoked,
+    Rules, RulesDocument, SingleUse, Storage, StoreError, TokenFilter, TokenRecord, Tokens, UserRecord,
+    WorkspaceRecord, Workspaces,
 };
 use cachegate_types::{
     ClosureId, EntryKey, GroupId, LockId, MarkId, Name, OrganizationId, Revision, Role, Timestamp, TokenId,
@@ -130,6 +130,43 @@ impl FaultyStorage {
 impl std::fmt::Debug for FaultyStorage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("FaultyStorage").field("faults", &self.faults).finish_non_exhaustive()
+    }
+}
+
+/// Accounts that fail with the storage beside them.
+pub struct FaultyAccounts {
+    inner: Arc<dyn Accounts>,
+    faults: Arc<Faults>,
+}
+
+impl FaultyAccounts {
+    /// These accounts, failing when these faults say so.
+    pub fn new(inner: Arc<dyn Accounts>, faults: Arc<Faults>) -> Self {
+        Self { inner, faults }
+    }
+}
+
+impl std::fmt::Debug for FaultyAccounts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FaultyAccounts").field("faults", &self.faults).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Accounts for FaultyAccounts {
+    async fn link_account(&self, record: &AccountRecord, act: &Act) -> Result<(), StoreError> {
+        self.faults.reach()?;
+        self.inner.link_account(record, act).await
+    }
+
+    async fn account(&self, issuer: &str, subject: &str) -> Result<Option<AccountRecord>, StoreError> {
+        self.faults.reach()?;
+        self.inner.account(issuer, subject).await
+    }
+
+    async fn accounts_of(&self, user: UserId) -> Result<Vec<AccountRecord>, StoreError> {
+        self.faults.reach()?;
+        self.inner.accounts_of(user).await
     }
 }
 

@@ -4,12 +4,14 @@
 mod clock;
 mod faults;
 mod fetch;
+mod github;
 mod issuer;
 mod scene;
 
 pub use clock::ManualClock;
-pub use faults::{Faults, FaultyStorage};
+pub use faults::{Faults, FaultyAccounts, FaultyStorage};
 pub use fetch::{FaultyFetch, FetchFault, FetchFaults};
 pub use futures_executor::block_on;
+pub use github::GithubStandIn;
 pub use issuer::TestIssuer;
 pub use scene::{NOW, Recorder, Scene};

@@ -1,7 +1,7 @@
 //! `/activate`: the page where a person approves a waiting terminal (RFC 8628, section 3.3), without scripts.
 //!
-//! The person shows a token of theirs, in a password field or as `Bearer`, and never in a URL. No cookie stands for
-//! anybody here, so that no other site's form can approve in somebody's name; one is refused all the same.
+//! The person is signed in, or shows a token of theirs, in a password field or as `Bearer` and never in a URL. A form of
+//! another site's is refused either way; one that a session speaks for carries the session's own token besides.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use axum::extract::Request;
 use cachegate::{Authentication, Authority, Credential, DeviceLoginError, IssueError, WaitingLogin};
 use cachegate_types::{Principal, Restriction, Timestamp};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, Response, StatusCode, header};
 use serde_json::json;
 
 use super::client::authorization;
@@ -19,6 +19,8 @@ use super::failure::Failure;
 use super::form::Form;
 use super::token::{limit_of, to_scope};
 use super::{App, answer};
+use crate::browser::{BrowserSession, FORM_TOKEN, Sessions};
+use crate::page::{document, escaped, html, told};
 use crate::refuse_credential_in_url;
 
 /// How many wrong codes one person may name, and within which time (RFC 8628, section 5.1).
@@ -27,11 +29,14 @@ pub(super) const GUESSES: (u32, Duration) = (10, Duration::from_secs(15 * 60));
 /// The longest code that is shown again: ten letters, however they are grouped.
 const LONGEST_CODE: usize = 20;
 
-/// The page's one style. `STYLE_HASH` is its SHA-256.
-const STYLE: &str = "body{font:1rem/1.5 system-ui,sans-serif;margin:3rem auto;max-width:28rem;padding:0 1rem}\
-label,input{display:block;width:100%;box-sizing:border-box}input{font:inherit;padding:.4rem;margin:.2rem 0 1rem}\
-button{font:inherit;padding:.4rem 1rem;margin-right:.5rem}.told{border-left:.25rem solid;padding-left:.75rem}";
-const STYLE_HASH: &str = "FAFV+u+VrG0fuPysrVJ3SbvBkvY5i2Q7La4mZrwocBk=";
+/// How whoever decides shows who they are.
+#[derive(Clone, Copy)]
+enum Proof<'s> {
+    /// They are signed in.
+    Session(&'s BrowserSession),
+    /// They type a token; with the place where they could sign in, if there is one.
+    Token { sign_in: bool },
+}
 
 /// What a person did.
 enum Done {
@@ -41,29 +46,40 @@ enum Done {
 }
 
 /// The empty form, or one with the code of a link already in it. Nothing is looked up: a link tells nobody anything.
-pub(super) fn page(app: &App, request: &Request) -> Response<Body> {
-    let uri = request.uri();
+pub(super) async fn page(app: &App, request: Parts) -> Response<Body> {
+    let uri = &request.uri;
+    let sign_in = app.settings.sign_in;
     if let Err(error) = refuse_credential_in_url(uri, app.gate.brand()) {
-        return refused(&Failure::credential(&error, "invalid_request"), "");
+        return refused(&Failure::credential(&error, "invalid_request"), "", Proof::Token { sign_in });
     }
     let query = Form::read(uri.query().unwrap_or_default());
     let code = query.as_ref().map(repeatable).unwrap_or_default();
-    html(&document("Approve a login", "", &form(code, None)))
+    match app.sessions.find(&request.headers, (app.clock)()).await {
+        Ok(session) => html(document("Approve a login", &form(code, None, proof(session.as_ref(), sign_in)))),
+        Err(reason) => refused(&Failure::unavailable(&reason), code, Proof::Token { sign_in }),
+    }
+}
+
+fn proof(session: Option<&BrowserSession>, sign_in: bool) -> Proof<'_> {
+    session.map_or(Proof::Token { sign_in }, Proof::Session)
 }
 
 /// A person decides, or looks first.
 pub(super) async fn decide(app: &App, request: Request) -> Response<Body> {
     let as_json = accepts_json(request.headers());
-    let (code, done) = match read(app, request).await {
-        Ok((form, parts)) => {
+    let now = (app.clock)();
+    let (code, session, done) = match read(app, request, now).await {
+        Ok((form, parts, session)) => {
             let code = repeatable(&form).to_owned();
-            (code, act(app, &parts.headers, &form, (app.clock)()).await)
+            let done = act(app, &parts.headers, &form, session.as_ref(), now).await;
+            (code, session, done)
         }
-        Err(failure) => (String::new(), Err(failure)),
+        Err(failure) => (String::new(), None, Err(failure)),
     };
+    let proof = proof(session.as_ref(), app.settings.sign_in);
     match (done, as_json) {
         (Err(failure), true) => failure.into_response(),
-        (Err(failure), false) => refused(&failure, &code),
+        (Err(failure), false) => refused(&failure, &code, proof),
         (Ok(Done::Looked(waiting)), true) => answer(&json!({
             "client": waiting.client.as_str(),
             "requested_at": waiting.requested_at.as_unix_seconds(),
@@ -73,27 +89,49 @@ pub(super) async fn decide(app: &App, request: Request) -> Response<Body> {
         (Ok(Done::Approved), true) => answer(&json!({ "decision": "approved" })),
         (Ok(Done::Denied), true) => answer(&json!({ "decision": "denied" })),
         (Ok(Done::Looked(waiting)), false) => {
-            html(&document("Approve this login?", "", &form(&code, Some(&waiting))))
+            html(document("Approve this login?", &form(&code, Some(&waiting), proof)))
         }
         (Ok(Done::Approved), false) => {
-            html(&document("Approved", "<p>The terminal is logged in. You can close this page.</p>", ""))
+            html(document("Approved", "<p>The terminal is logged in. You can close this page.</p>"))
         }
         (Ok(Done::Denied), false) => {
-            html(&document("Denied", "<p>The terminal gets nothing. You can close this page.</p>", ""))
+            html(document("Denied", "<p>The terminal gets nothing. You can close this page.</p>"))
         }
     }
 }
 
-async fn read(app: &App, request: Request) -> Result<(Form, Parts), Failure> {
-    same_origin(app, request.headers())?;
-    let (parts, form) = Form::of(app, request).await?;
-    Ok((form, parts))
+/// The form, and who is signed in at the browser that sends it. Whoever shows a token speaks for themselves.
+async fn read(
+    app: &App,
+    request: Request,
+    now: Timestamp,
+) -> Result<(Form, Parts, Option<BrowserSession>), Failure> {
+    let forged = |forged| Failure::forged(&forged);
+    app.sessions.check_origin(request.headers()).map_err(forged)?;
+    let (parts, form) = Form::of(app.gate.brand(), request).await?;
+    if authorization(&parts.headers)?.is_some() || form.get("token").is_some() {
+        return Ok((form, parts, None));
+    }
+    let session = app.sessions.find(&parts.headers, now).await.map_err(|why| Failure::unavailable(&why))?;
+    if let Some(session) = &session {
+        app.sessions.check_form(&parts.headers, session, form.get(FORM_TOKEN)).map_err(forged)?;
+    }
+    Ok((form, parts, session))
 }
 
-async fn act(app: &App, headers: &HeaderMap, form: &Form, now: Timestamp) -> Result<Done, Failure> {
+async fn act(
+    app: &App,
+    headers: &HeaderMap,
+    form: &Form,
+    session: Option<&BrowserSession>,
+    now: Timestamp,
+) -> Result<Done, Failure> {
     let code = form.required("user_code")?;
     let decision = form.get("decision").unwrap_or("look");
-    let who = person(app, headers, form, now).await?;
+    let who = match session {
+        Some(session) => session.authentication().clone(),
+        None => person(app, headers, form, now).await?,
+    };
     let not_a_person = || {
         let text = "a login is approved by a person, with a personal token or the session of another login";
         Failure::new(StatusCode::FORBIDDEN, "access_denied", text).because("not_a_person")
@@ -147,26 +185,14 @@ async fn person(
     who.map_err(|error| Failure::authenticate(&error, "access_denied").unauthorized())
 }
 
-/// A form of another site's is refused by what browsers say of its origin.
-fn same_origin(app: &App, headers: &HeaderMap) -> Result<(), Failure> {
-    let origin = headers.get_all(header::ORIGIN).iter().all(|value| value == app.gate.issuer());
-    let site =
-        headers.get_all("sec-fetch-site").iter().all(|value| value == "same-origin" || value == "none");
-    if origin && site {
-        return Ok(());
-    }
-    let text = format!("this form is sent from {}/activate alone", app.gate.issuer());
-    Err(Failure::new(StatusCode::FORBIDDEN, "access_denied", text).because("another_origin"))
-}
-
 fn accepts_json(headers: &HeaderMap) -> bool {
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     accept.split(',').any(|one| one.split(';').next().unwrap_or_default().trim() == "application/json")
 }
 
-fn refused(failure: &Failure, code: &str) -> Response<Body> {
-    let told = format!("<p class=\"told\" role=\"alert\">{}</p>", escaped(&failure.text()));
-    let mut response = html(&document("Approve a login", &told, &form(code, None)));
+fn refused(failure: &Failure, code: &str, proof: Proof<'_>) -> Response<Body> {
+    let body = told(&failure.text()) + &form(code, None, proof);
+    let mut response = html(document("Approve a login", &body));
     failure.dress(&mut response);
     // A browser would ask for a login of its own, which is none here.
     response.headers_mut().remove(header::WWW_AUTHENTICATE);
@@ -180,7 +206,8 @@ fn repeatable(form: &Form) -> &str {
     if letters && typed.len() <= LONGEST_CODE { typed } else { "" }
 }
 
-fn form(code: &str, waiting: Option<&WaitingLogin>) -> String {
+fn form(code: &str, waiting: Option<&WaitingLogin>, proof: Proof<'_>) -> String {
+    let typed = code;
     let code = escaped(code);
     let mut out = "<form method=\"post\" action=\"/activate\" autocomplete=\"off\">".to_owned();
     // Writing to a string cannot fail.
@@ -197,13 +224,16 @@ fn form(code: &str, waiting: Option<&WaitingLogin>) -> String {
              terminal before you shows the same code.</p><p>It may then {}.</p><input type=\"hidden\" name=\"user_code\" value=\"{code}\">",
             escaped(waiting.client.as_str()),
             waiting.requested_at,
-            extent(&waiting.restrictions),
+            extent(&waiting.restrictions, proof),
         ),
     };
-    out.push_str(
-        "<label>Your personal token<input type=\"password\" name=\"token\" required \
-         autocomplete=\"current-password\"></label>",
-    );
+    match proof {
+        Proof::Session(session) => out.push_str(&session.form_field()),
+        Proof::Token { .. } => out.push_str(
+            "<label>Your personal token<input type=\"password\" name=\"token\" required \
+             autocomplete=\"current-password\"></label>",
+        ),
+    }
     out.push_str(match waiting {
         None => "<button name=\"decision\" value=\"look\">Continue</button>",
         Some(_) => {
@@ -212,77 +242,32 @@ fn form(code: &str, waiting: Option<&WaitingLogin>) -> String {
         }
     });
     out.push_str("</form>");
+    if let Proof::Token { sign_in: true } = proof {
+        let here =
+            if typed.is_empty() { "/activate".to_owned() } else { format!("/activate?user_code={typed}") };
+        let _ = write!(out, "<p>Or <a href=\"{}\">sign in</a>.</p>", escaped(&Sessions::sign_in_at(&here)));
+    }
     out
 }
 
 /// What a login may do, in words.
-fn extent(restrictions: &[Restriction]) -> String {
+fn extent(restrictions: &[Restriction], proof: Proof<'_>) -> String {
+    let whoever = match proof {
+        Proof::Session(_) => "you",
+        Proof::Token { .. } => "the token below",
+    };
     if restrictions.is_empty() {
-        return "do whatever the token below may".to_owned();
+        return format!("do whatever {whoever} may");
     }
     let more = restrictions.iter().any(|one| !matches!(one, Restriction::Actions(_)));
     let places = if more { ", in places that the terminal named" } else { "" };
     let actions = to_scope(limit_of(restrictions));
-    format!("do at most this of what the token below may: {}{places}", escaped(&actions))
-}
-
-fn document(title: &str, told: &str, form: &str) -> String {
-    format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\
-         <meta name=\"viewport\" content=\"width=device-width\"><style>{STYLE}</style></head>\
-         <body><main><h1>{title}</h1>{told}{form}</main></body></html>"
-    )
-}
-
-/// A text inside an element or between double quotes.
-fn escaped(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut out, letter| {
-        match letter {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            letter => out.push(letter),
-        }
-        out
-    })
-}
-
-fn html(text: &str) -> Response<Body> {
-    let mut response = Response::new(Body::from(text.to_owned()));
-    let headers = response.headers_mut();
-    let policy = format!(
-        "default-src 'none'; style-src 'sha256-{STYLE_HASH}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-    );
-    if let Ok(policy) = HeaderValue::try_from(policy) {
-        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
-    }
-    for (name, value) in [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        (header::CACHE_CONTROL, "no-store"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::X_FRAME_OPTIONS, "DENY"),
-        // With `no-referrer` a browser would send its own form with the origin `null`.
-        (header::REFERRER_POLICY, "same-origin"),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    response
+    format!("do at most this of what {whoever} may: {}{places}", escaped(&actions))
 }
 
 #[cfg(test)]
 mod tests {
-    use base64::Engine as _;
-    use base64::prelude::BASE64_STANDARD;
-    use ring::digest::{SHA256, digest};
-
     use super::*;
-
-    #[test]
-    fn the_policy_allows_the_one_style_that_there_is() {
-        assert_eq!(BASE64_STANDARD.encode(digest(&SHA256, STYLE.as_bytes())), STYLE_HASH);
-    }
 
     #[test]
     fn nothing_that_a_stranger_wrote_is_markup() {
@@ -292,7 +277,7 @@ mod tests {
             expires_at: Timestamp::MAX,
             restrictions: Vec::new(),
         };
-        let text = form("\"><img src=x onerror='x'>", Some(&waiting));
+        let text = form("\"><img src=x onerror='x'>", Some(&waiting), Proof::Token { sign_in: true });
         assert!(
             !text.contains("<script") && !text.contains("<img") && !text.contains("value=\"\""),
             "{text}"

@@ -14,23 +14,24 @@ use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::json;
 
 use super::answer;
+use crate::browser::Forged;
 
 /// The longest description, in bytes.
 const LONGEST: usize = 400;
 
 /// A refusal.
 #[derive(Debug)]
-pub(super) struct Failure {
-    pub(super) status: StatusCode,
-    pub(super) error: &'static str,
-    pub(super) code: &'static str,
+pub(crate) struct Failure {
+    pub(crate) status: StatusCode,
+    pub(crate) error: &'static str,
+    pub(crate) code: &'static str,
     description: Cow<'static, str>,
     /// What a 401 asks for.
     challenge: &'static str,
 }
 
 impl Failure {
-    pub(super) fn new(
+    pub(crate) fn new(
         status: StatusCode,
         error: &'static str,
         description: impl Into<Cow<'static, str>>,
@@ -39,21 +40,21 @@ impl Failure {
         Self { status, error, code: error, description, challenge: "Bearer realm=\"cachegate\"" }
     }
 
-    pub(super) fn bad(error: &'static str, description: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn bad(error: &'static str, description: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, error, description)
     }
 
-    pub(super) fn request(description: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn request(description: impl Into<Cow<'static, str>>) -> Self {
         Self::bad("invalid_request", description)
     }
 
     /// The more precise name.
-    pub(super) fn because(self, code: &'static str) -> Self {
+    pub(crate) fn because(self, code: &'static str) -> Self {
         Self { code, ..self }
     }
 
     /// What is wrong with the credential of whoever asks, and not with what they ask (RFC 6750, section 3.1).
-    pub(super) fn unauthorized(self) -> Self {
+    pub(crate) fn unauthorized(self) -> Self {
         match self.status {
             StatusCode::BAD_REQUEST => Self { status: StatusCode::UNAUTHORIZED, ..self },
             _ => self,
@@ -61,26 +62,31 @@ impl Failure {
     }
 
     /// A client that is not the service that it says it is.
-    pub(super) fn client() -> Self {
+    pub(crate) fn client() -> Self {
         let text = "no service is registered under this name with this secret; others are public and send `client_id` \
                     alone";
         let failure = Self::new(StatusCode::UNAUTHORIZED, "invalid_client", text);
         Self { challenge: "Basic realm=\"cachegate\"", ..failure }
     }
 
-    pub(super) fn too_often() -> Self {
+    /// A form that may come from elsewhere.
+    pub(crate) fn forged(forged: &Forged) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "access_denied", forged.to_string()).because(forged.code())
+    }
+
+    pub(crate) fn too_often() -> Self {
         let text = "asked too often; wait a minute and try again";
         Self::new(StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", text).because("too_often")
     }
 
     /// What the store said is for the operator's log.
-    pub(super) fn unavailable(reason: &Unavailable) -> Self {
+    pub(crate) fn unavailable(reason: &Unavailable) -> Self {
         let text = "nothing can be decided at present; try again later";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", text).because(reason.code())
     }
 
     /// A token that could not even be read. A checksum that is wrong reads as a token that is unknown.
-    pub(super) fn credential(error: &CredentialError, blame: &'static str) -> Self {
+    pub(crate) fn credential(error: &CredentialError, blame: &'static str) -> Self {
         let reason = match error.code() {
             "bad_checksum" => NotAuthenticated::Unknown,
             code => NotAuthenticated::Malformed { code },
@@ -88,18 +94,18 @@ impl Failure {
         Self::not_authenticated(&reason, blame)
     }
 
-    pub(super) fn not_authenticated(reason: &NotAuthenticated, blame: &'static str) -> Self {
+    pub(crate) fn not_authenticated(reason: &NotAuthenticated, blame: &'static str) -> Self {
         Self::bad(blame, reason.to_string()).because(reason.code())
     }
 
-    pub(super) fn authenticate(error: &AuthenticateError, blame: &'static str) -> Self {
+    pub(crate) fn authenticate(error: &AuthenticateError, blame: &'static str) -> Self {
         match error {
             AuthenticateError::NotAuthenticated(reason) => Self::not_authenticated(reason, blame),
             AuthenticateError::Unavailable(reason) => Self::unavailable(reason),
         }
     }
 
-    pub(super) fn manage(error: &ManageError, blame: &'static str) -> Self {
+    pub(crate) fn manage(error: &ManageError, blame: &'static str) -> Self {
         match error {
             ManageError::NotAuthenticated(reason) => Self::not_authenticated(reason, blame),
             ManageError::Unavailable(reason) => Self::unavailable(reason),
@@ -110,7 +116,7 @@ impl Failure {
         }
     }
 
-    pub(super) fn issue(error: &IssueError, blame: &'static str) -> Self {
+    pub(crate) fn issue(error: &IssueError, blame: &'static str) -> Self {
         let with = |error_word, code| Self::bad(error_word, error.to_string()).because(code);
         match error {
             IssueError::Refused(error) => Self::manage(error, blame),
@@ -126,7 +132,7 @@ impl Failure {
         }
     }
 
-    pub(super) fn device(error: &DeviceLoginError) -> Self {
+    pub(crate) fn device(error: &DeviceLoginError) -> Self {
         match error {
             DeviceLoginError::Failed(error) => Self::issue(error, "invalid_grant"),
             waiting => Self::bad(waiting.code(), waiting.to_string()),
@@ -134,7 +140,7 @@ impl Failure {
     }
 
     /// The description, in the characters that OAuth allows.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let plain = |letter: char| match letter {
             '"' => '\'',
             '\\' => '/',
@@ -145,7 +151,7 @@ impl Failure {
     }
 
     /// What every answer to this says beside its body.
-    pub(super) fn dress(&self, response: &mut Response<Body>) {
+    pub(crate) fn dress(&self, response: &mut Response<Body>) {
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         match self.status {
@@ -159,7 +165,7 @@ impl Failure {
         }
     }
 
-    pub(super) fn into_response(self) -> Response<Body> {
+    pub(crate) fn into_response(self) -> Response<Body> {
         let mut body = json!({ "error": self.error, "error_description": self.text() });
         if let (true, Some(members)) = (self.code != self.error, body.as_object_mut()) {
             members.insert("code".to_owned(), json!(self.code));

@@ -5,7 +5,8 @@ use axum::extract::Request;
 use http::request::Parts;
 use http::{StatusCode, header};
 
-use super::App;
+use cachegate_token::Brand;
+
 use super::failure::Failure;
 use crate::refuse_credential_in_url;
 use crate::urlencoded::decoded;
@@ -17,15 +18,15 @@ const LONGEST_BODY: usize = 48 * 1024;
 const MOST: usize = 32;
 
 /// The parameters of a request. Without `Debug`: tokens are among them.
-pub(super) struct Form {
+pub(crate) struct Form {
     pairs: Vec<(String, String)>,
 }
 
 impl Form {
     /// Reads a request to an endpoint: what it says is in its body alone.
-    pub(super) async fn of(app: &App, request: Request) -> Result<(Parts, Self), Failure> {
+    pub(crate) async fn of(brand: &Brand, request: Request) -> Result<(Parts, Self), Failure> {
         let (parts, body) = request.into_parts();
-        refuse_credential_in_url(&parts.uri, app.gate.brand())
+        refuse_credential_in_url(&parts.uri, brand)
             .map_err(|error| Failure::credential(&error, "invalid_request"))?;
         if parts.uri.query().is_some_and(|query| !query.is_empty()) {
             return Err(Failure::request("parameters are sent in the body, not in the URL"));
@@ -40,7 +41,7 @@ impl Form {
         Ok((parts, Self::read(text)?))
     }
 
-    pub(super) fn read(text: &str) -> Result<Self, Failure> {
+    pub(crate) fn read(text: &str) -> Result<Self, Failure> {
         let mut form = Self { pairs: Vec::new() };
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -58,18 +59,18 @@ impl Form {
     }
 
     /// A parameter. One without a value counts as one that is not there.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         let found = self.pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
         found.filter(|value| !value.is_empty())
     }
 
-    pub(super) fn required(&self, name: &'static str) -> Result<&str, Failure> {
+    pub(crate) fn required(&self, name: &'static str) -> Result<&str, Failure> {
         self.get(name).ok_or_else(|| Failure::request(format!("`{name}` is missing")))
     }
 }
 
 /// A body of at most so many bytes.
-pub(super) async fn bytes(body: Body, limit: usize) -> Result<Bytes, Failure> {
+pub(crate) async fn bytes(body: Body, limit: usize) -> Result<Bytes, Failure> {
     to_bytes(body, limit).await.map_err(|_| {
         let text = format!("a body is at most {limit} bytes long here, and comes whole");
         Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", text).because("body_too_large")

@@ -10,19 +10,19 @@ use cachegate_types::{Timestamp, UserId};
 const PEOPLE: usize = 4096;
 
 /// So many at once, and one more with each step of time.
-pub(super) struct Budget {
+pub(crate) struct Budget {
     most: u32,
     step: Duration,
     left: Mutex<(u32, Timestamp)>,
 }
 
 impl Budget {
-    pub(super) fn new(most: u32, step: Duration) -> Self {
+    pub(crate) fn new(most: u32, step: Duration) -> Self {
         Self { most, step, left: Mutex::new((most, Timestamp::MIN)) }
     }
 
     /// Takes one, if there is one.
-    pub(super) fn take(&self, now: Timestamp) -> bool {
+    pub(crate) fn take(&self, now: Timestamp) -> bool {
         let mut held = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         let (left, since) = *held;
         let steps = now.since(since).as_secs() / self.step.as_secs().max(1);
@@ -34,25 +34,25 @@ impl Budget {
 }
 
 /// How often each person has named a code that is none.
-pub(super) struct Guesses {
+pub(crate) struct Guesses {
     most: u32,
     within: Duration,
     people: Mutex<BTreeMap<UserId, (u32, Timestamp)>>,
 }
 
 impl Guesses {
-    pub(super) fn new(most: u32, within: Duration) -> Self {
+    pub(crate) fn new(most: u32, within: Duration) -> Self {
         Self { most, within, people: Mutex::new(BTreeMap::new()) }
     }
 
     /// Whether this person may try another.
-    pub(super) fn allowed(&self, person: UserId, now: Timestamp) -> bool {
+    pub(crate) fn allowed(&self, person: UserId, now: Timestamp) -> bool {
         let people = self.people.lock().unwrap_or_else(PoisonError::into_inner);
         people.get(&person).is_none_or(|(count, since)| *count < self.most || self.is_over(*since, now))
     }
 
     /// Counts one that was wrong.
-    pub(super) fn note(&self, person: UserId, now: Timestamp) {
+    pub(crate) fn note(&self, person: UserId, now: Timestamp) {
         let mut people = self.people.lock().unwrap_or_else(PoisonError::into_inner);
         people.retain(|_, (_, since)| !self.is_over(*since, now));
         if people.len() >= PEOPLE {

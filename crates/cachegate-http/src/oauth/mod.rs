@@ -38,12 +38,12 @@
 mod activate;
 mod client;
 mod device;
-mod failure;
-mod form;
+pub(crate) mod failure;
+pub(crate) mod form;
 mod leaks;
-mod limits;
+pub(crate) mod limits;
 mod metadata;
-mod token;
+pub(crate) mod token;
 mod tokens;
 
 use std::sync::Arc;
@@ -55,6 +55,7 @@ use axum::extract::Request;
 use axum::routing::{get, post};
 use cachegate::Gate;
 use cachegate_types::Timestamp;
+use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::Value;
 
@@ -63,6 +64,8 @@ use failure::Failure;
 use form::Form;
 pub use leaks::{ReporterKey, ReporterKeyError};
 use limits::{Budget, Guesses};
+
+use crate::browser::Sessions;
 
 /// How long others may keep the keys and the metadata: half of what a key is published before it signs.
 const KEEP: &str = "public, max-age=300";
@@ -75,6 +78,8 @@ pub struct Settings {
     pub services: Vec<Service>,
     /// Keys of those who report tokens that they found in public.
     pub reporters: Vec<ReporterKey>,
+    /// Whether people sign in at `/login` here, so that the page that approves a login may send them there.
+    pub sign_in: bool,
 }
 
 /// Why there are no endpoints.
@@ -106,6 +111,7 @@ pub enum SettingsError {
 /// What the handlers share.
 pub(crate) struct App {
     gate: Gate,
+    sessions: Sessions,
     clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
     settings: Settings,
     /// Terminals that begin to wait: anybody may.
@@ -132,6 +138,7 @@ where
 {
     check(&gate, &settings)?;
     let app = Arc::new(App {
+        sessions: Sessions::new(gate.clone()),
         gate,
         clock: Box::new(clock),
         settings,
@@ -167,7 +174,7 @@ where
         router = router.route(path, post(serve).fallback(async || only("POST")));
     }
     let (page, decide) = (Arc::clone(&app), app);
-    let page = async move |request: Request| activate::page(&page, &request);
+    let page = async move |request: Parts| activate::page(&page, request).await;
     let decide = async move |request: Request| activate::decide(&decide, request).await;
     Ok(router.route("/activate", get(page).post(decide).fallback(async || only("GET, HEAD, POST"))))
 }
@@ -195,7 +202,7 @@ async fn serve(app: &App, endpoint: Endpoint, request: Request) -> Result<Respon
 
 /// What a public client sent, or a service that authenticated itself without need.
 async fn sent(app: &App, request: Request) -> Result<Form, Failure> {
-    let (parts, form) = Form::of(app, request).await?;
+    let (parts, form) = Form::of(app.gate.brand(), request).await?;
     client::service(&app.settings.services, &parts.headers, &form)?;
     Ok(form)
 }
@@ -224,7 +231,7 @@ fn check(gate: &Gate, settings: &Settings) -> Result<(), SettingsError> {
 }
 
 /// An answer that nobody keeps (RFC 6749, section 5.1).
-fn answer(body: &Value) -> Response<Body> {
+pub(crate) fn answer(body: &Value) -> Response<Body> {
     let mut response = Response::new(Body::from(body.to_string()));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -245,7 +252,7 @@ fn kept(media_type: &'static str, body: String) -> Response<Body> {
 }
 
 /// The answer to another method than these.
-fn only(methods: &'static str) -> Response<Body> {
+pub(crate) fn only(methods: &'static str) -> Response<Body> {
     let text = format!("this endpoint takes {methods}");
     let failure = Failure::new(StatusCode::METHOD_NOT_ALLOWED, "invalid_request", text);
     let mut response = failure.because("method_not_allowed").into_response();

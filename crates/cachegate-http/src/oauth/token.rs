@@ -264,7 +264,7 @@ fn described(issued: &Issued, now: Timestamp) -> Map<String, Value> {
     body
 }
 
-fn with_refresh(login: &cachegate::LoggedIn, now: Timestamp) -> Response<Body> {
+pub(crate) fn with_refresh(login: &cachegate::LoggedIn, now: Timestamp) -> Response<Body> {
     let mut body = described(&login.session, now);
     body.insert("refresh_token".to_owned(), shown(&login.refresh.token));
     answer(&Value::Object(body))

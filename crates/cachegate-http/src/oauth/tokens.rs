@@ -27,7 +27,7 @@ pub(super) async fn introspect(
     request: Request,
     now: Timestamp,
 ) -> Result<Response<Body>, Failure> {
-    let (parts, form) = Form::of(app, request).await?;
+    let (parts, form) = Form::of(app.gate.brand(), request).await?;
     let headers = &parts.headers;
     let who;
     let asking = if is_bearer(headers)? {

@@ -90,8 +90,9 @@ fn whoever_is_signed_in_stays_so_while_the_provider_is_down() {
         for url in ["https://corp.example/.well-known/openid-configuration", "https://corp.example/token"] {
             world.net.fail(url, |_| Err(FetchError::TimedOut { limit: Duration::from_secs(5) }));
         }
+        let login = world.scene.gate.log_in(signed_in.user, NOW.into()).await.expect("a session");
         assert!(world.sign_in(&ada()).await.is_err());
-        let session = world.scene.authenticate(&signed_in.session.session.token).await;
+        let session = world.scene.authenticate(&login.session.token).await;
         assert_eq!(*session.principal(), cachegate_types::Principal::User(signed_in.user));
     });
 }
