@@ -9,6 +9,8 @@ use cachegate_types::{AccessLevel, Description, Lane, Name, TokenId, WorkspacePa
 use clap::{Args, Parser, Subcommand};
 use serde::Deserialize;
 
+use crate::login::LoginEntry;
+
 /// A remote cache for builds, in which a pull request can poison nobody.
 #[derive(Debug, Parser)]
 #[command(name = "cache-server", version, about)]
@@ -147,6 +149,8 @@ pub struct Config {
     pub services: Vec<ServiceEntry>,
     /// Keys of those who report tokens that they found in public.
     pub leak_reporters: Vec<ReporterEntry>,
+    /// How people sign in.
+    pub login: LoginEntry,
 }
 
 /// A service.
@@ -188,6 +192,8 @@ struct ConfigFile {
     services: Vec<ServiceEntry>,
     #[serde(default)]
     leak_reporters: Vec<ReporterEntry>,
+    #[serde(default)]
+    login: LoginEntry,
 }
 
 /// Why the configuration cannot be used.
@@ -249,6 +255,7 @@ impl Config {
             issuer: file.issuer,
             services: file.services,
             leak_reporters: file.leak_reporters,
+            login: file.login,
         })
     }
 

@@ -1,5 +1,7 @@
 //! The server as an identity provider: who may ask what a token is, and who reports those that they found in public.
 
+use cachegate::Gate;
+use cachegate_http::browser::Sessions;
 use cachegate_http::oauth::{ReporterKey, ReporterKeyError, Service, Settings, SettingsError};
 
 use crate::config::Config;
@@ -36,8 +38,10 @@ pub(crate) fn audiences<'c>(config: &'c Config, issuer: &str) -> Vec<&'c str> {
     audiences
 }
 
-pub(crate) fn settings(config: &Config, issuer: &str) -> Result<Settings, IdentityError> {
+pub(crate) fn settings(config: &Config, gate: &Gate) -> Result<Settings, IdentityError> {
+    let issuer = gate.issuer();
     let mut settings = Settings::default();
+    settings.sign_in = Sessions::new(gate.clone()).is_safe();
     for entry in &config.services {
         let secret =
             digest(&entry.secret_sha256).ok_or_else(|| IdentityError::Secret { name: entry.name.clone() })?;

@@ -17,6 +17,7 @@ mod first_start;
 mod gradle;
 mod identity;
 mod log;
+mod login;
 mod narinfo;
 mod nix;
 mod nx;
@@ -33,4 +34,5 @@ pub use config::{
 };
 pub use first_start::announce;
 pub use log::LogSink;
+pub use login::{LoginConfigError, LoginEntry, ProviderEntry, ProviderKind};
 pub use server::{Server, ServerError, now, serve};

@@ -12,8 +12,9 @@ use axum::serve::ListenerExt;
 use cachegate::{
     Authority, BuildError, DecisionSink, FileVault, Gate, IssueError, ManageError, TokenSpec, VaultError,
 };
+use cachegate_console::Console;
 use cachegate_http::oauth;
-use cachegate_storage::{Storage, StoreError};
+use cachegate_storage::{Accounts, Storage, StoreError};
 use cachegate_storage_sqlite::{OpenError, SqliteStorage};
 use cachegate_types::{
     AccessLevel, Lane, Name, OrganizationId, SecretText, Timestamp, WorkspaceId, WorkspacePath,
@@ -25,6 +26,7 @@ use crate::entries::Entries;
 use crate::first_start::{ADMINISTRATOR, write_secret};
 use crate::identity::{self, IdentityError};
 use crate::log::note;
+use crate::login::{self, LoginConfigError};
 use crate::workloads::{self, WorkloadsError};
 use crate::{bazel, gradle, nix, nx, plain, releases, turborepo, webdav};
 
@@ -99,6 +101,9 @@ pub enum ServerError {
     /// The configuration of the server as an identity provider cannot be used.
     #[error("{0}; mend the configuration and start again")]
     Identity(#[from] IdentityError),
+    /// Nobody could sign in as the configuration says.
+    #[error("{0}; mend the configuration and start again")]
+    Login(#[from] LoginConfigError),
     /// A command was not done.
     #[error("{0}")]
     Manage(#[from] ManageError),
@@ -151,7 +156,8 @@ impl Server {
         if is_new && Entries::any(&config.data.join("entries")).map_err(data_error)? {
             return Err(ServerError::Emptied { path: config.data.clone() });
         }
-        let storage: Arc<dyn Storage> = Arc::new(SqliteStorage::open(&database)?);
+        let sqlite = Arc::new(SqliteStorage::open(&database)?);
+        let (storage, accounts): (Arc<dyn Storage>, Arc<dyn Accounts>) = (sqlite.clone(), sqlite);
         let vault = FileVault::open(&config.data.join("keys"))?;
         let issuer = config.issuer();
         let audiences = identity::audiences(config, &issuer);
@@ -161,7 +167,7 @@ impl Server {
             .sink(sink)
             .build(now())
             .await?;
-        Self::compose(config, storage, gate).await
+        Self::compose(config, storage, accounts, gate).await
     }
 
     /// Composes a server over a store, and a gate over that store, of the caller's choice.
@@ -172,6 +178,7 @@ impl Server {
     pub async fn compose(
         config: &Config,
         storage: Arc<dyn Storage>,
+        accounts: Arc<dyn Accounts>,
         gate: Gate,
     ) -> Result<Self, ServerError> {
         let data_error = |source| ServerError::Data { path: config.data.clone(), source };
@@ -192,11 +199,13 @@ impl Server {
             first_token = Some(issued.token);
         }
         workloads::let_in(config, &gate, &*storage).await?;
-        let oauth = oauth::router(gate.clone(), now, identity::settings(config, gate.issuer())?)
+        let oauth = oauth::router(gate.clone(), now, identity::settings(config, &gate)?)
             .map_err(IdentityError::from)?;
+        let login = login::login(config, &gate, &storage, accounts)?;
+        let login = cachegate_http::login::router(gate.clone(), now, login);
         Ok(Self {
             gate,
-            oauth,
+            oauth: oauth.merge(login),
             entries,
             entry_limit: config.entry_limit,
             default_workspace: first.workspace,
@@ -238,6 +247,7 @@ impl Server {
             .with_state(Arc::clone(self))
             .merge(cachegate_http::api::router(self.gate.clone(), now))
             .merge(self.oauth.clone())
+            .merge(Console::new(self.gate.clone(), now).protocols_at(self.gate.issuer()).router())
     }
 
     /// The workspace of this path, if there is one.

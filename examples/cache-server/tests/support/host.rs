@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cache_server::{Config, Server, now, serve};
+use cache_server::{Config, LoginEntry, Server, now, serve};
 use cachegate::{Authority, Gate, MemoryVault, TokenSpec};
 use cachegate_policy::WorkspaceSettings;
 use cachegate_storage::{MemoryStorage, Storage};
-use cachegate_testkit::{Faults, FaultyStorage, ManualClock, Recorder};
+use cachegate_testkit::{Faults, FaultyAccounts, FaultyStorage, ManualClock, Recorder};
 use cachegate_types::{AccessLevel, Description, Epoch, Lane};
 
 /// A server in this process, on a port of its own.
@@ -44,6 +44,7 @@ impl Host {
             issuer: Some("http://cache.test".to_owned()),
             services: Vec::new(),
             leak_reporters: Vec::new(),
+            login: LoginEntry::default(),
         };
         change(&mut config);
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -52,7 +53,9 @@ impl Host {
             .build()
             .expect("a runtime");
         let (recorder, clock) = (Arc::new(Recorder::default()), Arc::new(ManualClock::default()));
-        let (storage, faults) = FaultyStorage::new(Arc::new(MemoryStorage::new(Epoch(1))));
+        let memory = Arc::new(MemoryStorage::new(Epoch(1)));
+        let (storage, faults) = FaultyStorage::new(memory.clone());
+        let accounts = Arc::new(FaultyAccounts::new(memory, Arc::clone(&faults)));
         let storage: Arc<dyn Storage> = Arc::new(storage);
         let (server, address) = runtime.block_on(async {
             let listener = tokio::net::TcpListener::bind(config.listen).await.expect("a port");
@@ -64,7 +67,7 @@ impl Host {
                 .build(now())
                 .await
                 .expect("a gate");
-            let server = Server::compose(&config, storage, gate).await.expect("a server");
+            let server = Server::compose(&config, storage, accounts, gate).await.expect("a server");
             let server = Arc::new(server);
             tokio::spawn(serve(listener, Arc::clone(&server), std::future::pending()));
             (server, address)
