@@ -152,6 +152,8 @@ impl Findings {
     }
 
     fn error(&mut self, rule: &Name, code: &'static str, text: &str) {
+        // The finding names the rule itself.
+        let text = text.strip_prefix(&format!("rule `{rule}`: ")).unwrap_or(text);
         self.0.push(Finding {
             code,
             severity: Severity::Error,
@@ -435,7 +437,7 @@ impl Findings {
                 "take `base` out: pull requests read the shared lanes above their own without it",
             );
         }
-        if plan.level() == AccessLevel::None {
+        if plan.level() == AccessLevel::None && !plan.publishes() {
             self.found(
                 Notice,
                 "grants_nothing",

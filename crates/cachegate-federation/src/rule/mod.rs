@@ -65,6 +65,8 @@ pub struct GrantPlan {
     ttl: Option<u64>,
     #[serde(default, skip_serializing_if = "is_default")]
     untrusted_reads: UntrustedReads,
+    #[serde(default, skip_serializing_if = "is_default")]
+    publish: bool,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -149,6 +151,7 @@ impl GrantPlan {
             floor: None,
             ttl: None,
             untrusted_reads: UntrustedReads::AsAnonymous,
+            publish: false,
         }
     }
 
@@ -187,6 +190,17 @@ impl GrantPlan {
         self
     }
 
+    /// May publish and withdraw releases, which no level holds. With the lane `main` or `release` alone.
+    #[must_use]
+    pub fn with_publish(mut self) -> Self {
+        self.publish = true;
+        self
+    }
+
+    pub(crate) fn publishes(&self) -> bool {
+        self.publish
+    }
+
     pub(crate) fn writes(&self) -> bool {
         self.level.actions().contains(Action::Write)
     }
@@ -221,6 +235,7 @@ impl GrantPlan {
             || floor(self) > floor(other)
             || self.lasts() > other.lasts()
             || (self.base && !other.base)
+            || (self.publish && !other.publish)
             || (reads(self) && !reads(other))
     }
 }
@@ -398,6 +413,9 @@ pub enum RuleError {
     /// Only pull requests have a base.
     #[error("`base` is for pull requests: use it with the lane `pull` or `verified`")]
     BaseUnwanted,
+    /// A release rests on what everyone trusts.
+    #[error("`publish` is for jobs that everyone trusts: use it with the lane `main` or `release`")]
+    PublishUnwanted,
     /// The lifetime cannot be.
     #[error("`ttl` is 1 to 3600 seconds, this one is {seconds}")]
     Ttl {
@@ -445,6 +463,7 @@ impl RuleError {
             Self::GrantUnwanted => "rule_grant_unwanted",
             Self::DeniesEveryone => "rule_denies_everyone",
             Self::LaneMissing => "rule_lane_missing",
+            Self::PublishUnwanted => "rule_publish_unwanted",
             Self::BaseUnwanted => "rule_base_unwanted",
             Self::Ttl { .. } => "rule_ttl",
             Self::WriteCondition { .. } => "rule_write_condition",
@@ -663,6 +682,9 @@ impl GrantPlan {
         }
         if self.base && !matches!(self.lane, Some(LaneChoice::Pull | LaneChoice::Verified)) {
             return Err(RuleError::BaseUnwanted);
+        }
+        if self.publish && !matches!(self.lane, Some(LaneChoice::Main | LaneChoice::Release)) {
+            return Err(RuleError::PublishUnwanted);
         }
         if self.writes() && self.lane.is_none() {
             return Err(RuleError::LaneMissing);

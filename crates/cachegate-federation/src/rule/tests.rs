@@ -179,6 +179,11 @@ fn a_grant_that_cannot_be_is_refused() {
     let plan = |plan: GrantPlan| refused(allow("plan", plan));
     assert_eq!(plan(GrantPlan::new(AccessLevel::ReadWrite)), "rule_lane_missing");
     assert_eq!(plan(main_plan().with_base()), "rule_base_unwanted");
+    for choice in [LaneChoice::Dev, LaneChoice::Branch, LaneChoice::Pull, LaneChoice::Verified] {
+        let publishing = GrantPlan::new(AccessLevel::ReadWrite).lane(choice).with_publish();
+        assert_eq!(plan(publishing), "rule_publish_unwanted");
+    }
+    assert_eq!(plan(GrantPlan::new(AccessLevel::ReadOnly).with_publish()), "rule_publish_unwanted");
     assert_eq!(plan(main_plan().ttl(Duration::from_secs(3601))), "rule_ttl");
     assert_eq!(plan(main_plan().ttl(Duration::ZERO)), "rule_ttl");
     assert!(allow("plan", main_plan().ttl(Duration::from_secs(3600))).build(&anchor()).is_ok());
@@ -780,6 +785,18 @@ fn no_plan_gives_what_only_roles_and_names_give() {
 }
 
 #[test]
+fn a_plan_gives_publish_by_name_and_to_trusted_triggers_alone() {
+    for choice in [LaneChoice::Main, LaneChoice::Release] {
+        let rules = set([allow("any", GrantPlan::new(AccessLevel::ReadOnly).lane(choice).with_publish())]);
+        let actions = ask(&rules, &push()).expect("a match").actions;
+        assert_eq!(actions, AccessLevel::ReadOnly.actions().union(ActionSet::of(&[Action::Publish])));
+        for facts in [pull(), target()] {
+            assert_eq!(code(&ask(&rules, &facts)), "grant lane_not_allowed");
+        }
+    }
+}
+
+#[test]
 fn a_grant_names_its_rule_and_its_end() {
     let now = cachegate_types::Timestamp::from(1_790_000_000_u32);
     let matched = ask(&set([allow("any", main_plan()).workspace(workspace(2))]), &push()).expect("a match");
@@ -1009,8 +1026,9 @@ fn plans() -> impl Strategy<Value = GrantPlan> {
     use LaneChoice::{Branch, Dev, Main, Pull, Release, Verified};
     let lanes = proptest::sample::select(vec![Release, Main, Dev, Branch, Pull, Verified]);
     let levels = proptest::sample::select(AccessLevel::ALL.to_vec());
-    (levels, lanes, any::<bool>(), 1..3600_u64).prop_map(|(level, lane, granted, ttl)| {
+    (levels, lanes, any::<(bool, bool)>(), 1..3600_u64).prop_map(|(level, lane, (granted, publish), ttl)| {
         let plan = GrantPlan::new(level).lane(lane).ttl(Duration::from_secs(ttl));
+        let plan = if publish && matches!(lane, Main | Release) { plan.with_publish() } else { plan };
         if granted { plan.untrusted_reads(UntrustedReads::Granted) } else { plan }
     })
 }
