@@ -211,7 +211,7 @@ impl fmt::Display for Needed {
         match (AccessLevel::needed_for(*action), action) {
             (Some(level), _) => write!(f, "`{level}`"),
             (None, Action::Publish) => f.write_str("a grant that names it"),
-            (None, Action::Provision) => write!(f, "`{action}`, which a directory's own token has"),
+            (None, Action::Provision) => f.write_str("a directory's own token"),
             (
                 None,
                 Action::Resolve
