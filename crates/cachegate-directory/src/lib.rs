@@ -3,6 +3,7 @@
 mod directory;
 mod github;
 mod people;
+mod scim;
 
 pub use directory::{Directory, DirectoryError, Roster};
 pub use github::{
@@ -10,3 +11,4 @@ pub use github::{
     Received,
 };
 pub use people::{People, Stores};
+pub use scim::{LONGEST_SCIM_BODY, Scim, ScimAnswer, ScimRequest};

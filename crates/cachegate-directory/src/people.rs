@@ -81,9 +81,7 @@ impl<'a> People<'a> {
     }
 
     async fn link(&self, subject: &str, act: &Act, now: Timestamp) -> Result<UserId, DirectoryError> {
-        let mut bytes = [0; 10];
-        SystemRandom::new().fill(&mut bytes).map_err(|_| ManageError::Randomness)?;
-        let user = UserId::new(now, bytes);
+        let user = UserId::new(now, random()?);
         let record =
             AccountRecord { issuer: self.issuer.into(), subject: subject.into(), user, linked_at: now };
         match self.stores.accounts.link_account(&record, act).await {
@@ -92,4 +90,11 @@ impl<'a> People<'a> {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// What makes an id that nobody guesses.
+pub(crate) fn random() -> Result<[u8; 10], DirectoryError> {
+    let mut bytes = [0; 10];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| ManageError::Randomness)?;
+    Ok(bytes)
 }
