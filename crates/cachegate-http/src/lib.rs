@@ -13,6 +13,8 @@ pub mod login;
 pub mod oauth;
 #[cfg(feature = "oauth")]
 mod page;
+#[cfg(feature = "scim")]
+pub mod scim;
 mod tables;
 #[cfg(any(feature = "api", feature = "oauth"))]
 mod urlencoded;

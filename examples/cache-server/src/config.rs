@@ -9,6 +9,7 @@ use cachegate_types::{AccessLevel, Description, Lane, Name, TokenId, WorkspacePa
 use clap::{Args, Parser, Subcommand};
 use serde::Deserialize;
 
+use crate::directories::DirectoriesEntry;
 use crate::login::LoginEntry;
 
 /// A remote cache for builds, in which a pull request can poison nobody.
@@ -151,6 +152,8 @@ pub struct Config {
     pub leak_reporters: Vec<ReporterEntry>,
     /// How people sign in.
     pub login: LoginEntry,
+    /// Who says that somebody belongs to an organization.
+    pub directories: DirectoriesEntry,
 }
 
 /// A service.
@@ -194,6 +197,8 @@ struct ConfigFile {
     leak_reporters: Vec<ReporterEntry>,
     #[serde(default)]
     login: LoginEntry,
+    #[serde(default)]
+    directories: DirectoriesEntry,
 }
 
 /// Why the configuration cannot be used.
@@ -256,6 +261,7 @@ impl Config {
             services: file.services,
             leak_reporters: file.leak_reporters,
             login: file.login,
+            directories: file.directories,
         })
     }
 

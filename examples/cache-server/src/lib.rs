@@ -12,6 +12,7 @@
 mod bazel;
 mod calls;
 mod config;
+mod directories;
 mod entries;
 mod first_start;
 mod gradle;
@@ -32,6 +33,7 @@ pub use config::{
     Command, Config, ConfigError, DistrustCommand, Flags, ReporterEntry, ServiceEntry, TokenCommand,
     WorkspaceCommand,
 };
+pub use directories::{DirectoriesEntry, DirectoryConfigError, ScimEntry};
 pub use first_start::announce;
 pub use log::LogSink;
 pub use login::{LoginConfigError, LoginEntry, ProviderEntry, ProviderKind};

@@ -13,8 +13,9 @@ use cachegate::{
     Authority, BuildError, DecisionSink, FileVault, Gate, IssueError, ManageError, TokenSpec, VaultError,
 };
 use cachegate_console::Console;
+use cachegate_directory::Stores;
 use cachegate_http::oauth;
-use cachegate_storage::{Accounts, Storage, StoreError};
+use cachegate_storage::{Storage, StoreError};
 use cachegate_storage_sqlite::{OpenError, SqliteStorage};
 use cachegate_types::{
     AccessLevel, Lane, Name, OrganizationId, SecretText, Timestamp, WorkspaceId, WorkspacePath,
@@ -22,6 +23,7 @@ use cachegate_types::{
 use tokio::net::TcpListener;
 
 use crate::config::Config;
+use crate::directories::{self, DirectoryConfigError};
 use crate::entries::Entries;
 use crate::first_start::{ADMINISTRATOR, write_secret};
 use crate::identity::{self, IdentityError};
@@ -54,7 +56,8 @@ pub struct Server {
     // Nor do workspaces move from one organization to another.
     homes: Mutex<BTreeMap<WorkspaceId, Home>>,
     first_token: Option<SecretText>,
-    oauth: Router,
+    /// Who somebody is, and where they belong.
+    identity: Router,
 }
 
 /// A workspace's organization: its id and its name.
@@ -104,6 +107,9 @@ pub enum ServerError {
     /// Nobody could sign in as the configuration says.
     #[error("{0}; mend the configuration and start again")]
     Login(#[from] LoginConfigError),
+    /// A directory cannot be connected.
+    #[error("{0}; mend the configuration and start again")]
+    Directory(#[from] DirectoryConfigError),
     /// A command was not done.
     #[error("{0}")]
     Manage(#[from] ManageError),
@@ -157,7 +163,8 @@ impl Server {
             return Err(ServerError::Emptied { path: config.data.clone() });
         }
         let sqlite = Arc::new(SqliteStorage::open(&database)?);
-        let (storage, accounts): (Arc<dyn Storage>, Arc<dyn Accounts>) = (sqlite.clone(), sqlite);
+        let storage: Arc<dyn Storage> = sqlite.clone();
+        let stores = Stores { storage: sqlite.clone(), accounts: sqlite.clone(), directories: sqlite };
         let vault = FileVault::open(&config.data.join("keys"))?;
         let issuer = config.issuer();
         let audiences = identity::audiences(config, &issuer);
@@ -167,7 +174,7 @@ impl Server {
             .sink(sink)
             .build(now())
             .await?;
-        Self::compose(config, storage, accounts, gate).await
+        Self::compose(config, stores, gate).await
     }
 
     /// Composes a server over a store, and a gate over that store, of the caller's choice.
@@ -175,12 +182,8 @@ impl Server {
     /// # Errors
     ///
     /// [`ServerError`].
-    pub async fn compose(
-        config: &Config,
-        storage: Arc<dyn Storage>,
-        accounts: Arc<dyn Accounts>,
-        gate: Gate,
-    ) -> Result<Self, ServerError> {
+    pub async fn compose(config: &Config, stores: Stores, gate: Gate) -> Result<Self, ServerError> {
+        let storage = Arc::clone(&stores.storage);
         let data_error = |source| ServerError::Data { path: config.data.clone(), source };
         let entries = Entries::open(&config.data.join("entries")).map_err(data_error)?;
         let owner = "administrator".parse().unwrap_or_default();
@@ -201,11 +204,12 @@ impl Server {
         workloads::let_in(config, &gate, &*storage).await?;
         let oauth = oauth::router(gate.clone(), now, identity::settings(config, &gate)?)
             .map_err(IdentityError::from)?;
-        let login = login::login(config, &gate, &storage, accounts)?;
+        let login = login::login(config, &gate, &storage, Arc::clone(&stores.accounts))?;
         let login = cachegate_http::login::router(gate.clone(), now, login);
+        let directories = directories::routes(config, &gate, &stores).await?;
         Ok(Self {
             gate,
-            oauth: oauth.merge(login),
+            identity: oauth.merge(login).merge(directories),
             entries,
             entry_limit: config.entry_limit,
             default_workspace: first.workspace,
@@ -246,7 +250,7 @@ impl Server {
             .merge(releases::routes())
             .with_state(Arc::clone(self))
             .merge(cachegate_http::api::router(self.gate.clone(), now))
-            .merge(self.oauth.clone())
+            .merge(self.identity.clone())
             .merge(Console::new(self.gate.clone(), now).protocols_at(self.gate.issuer()).router())
     }
 

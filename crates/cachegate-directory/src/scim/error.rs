@@ -89,10 +89,15 @@ impl ScimError {
             503 => "this cannot be done at present; try again".to_owned(),
             _ => self.to_string(),
         };
-        let mut body = json!({"schemas": [ERROR], "status": status.to_string(), "detail": detail});
-        if let (Some(scim_type), Some(body)) = (scim_type, body.as_object_mut()) {
-            body.insert("scimType".to_owned(), scim_type.into());
-        }
-        body
+        body(status, scim_type, &detail)
     }
+}
+
+/// An error as a client reads it.
+pub(super) fn body(status: u16, scim_type: Option<&str>, detail: &str) -> Value {
+    let mut body = json!({"schemas": [ERROR], "status": status.to_string(), "detail": detail});
+    if let (Some(scim_type), Some(body)) = (scim_type, body.as_object_mut()) {
+        body.insert("scimType".to_owned(), scim_type.into());
+    }
+    body
 }

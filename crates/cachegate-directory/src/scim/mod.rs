@@ -67,6 +67,11 @@ pub struct ScimAnswer {
 }
 
 impl ScimAnswer {
+    /// A refusal by whoever mounts it, such as of a request without a credential.
+    pub fn refused(status: u16, detail: &str) -> Self {
+        Self::new(status, Some(error::body(status, None, detail)))
+    }
+
     fn new(status: u16, body: Option<Value>) -> Self {
         Self { status, body, etag: None, location: None, departures: Vec::new() }
     }

@@ -141,6 +141,7 @@ impl From<ManageError> for Problem {
             ManageError::MoreThanHeld { .. } => with(StatusCode::FORBIDDEN, "more_than_held"),
             ManageError::NotAuthenticated(reason) => Self::not_authenticated(&reason),
             ManageError::Unavailable(reason) => Self::unavailable(&reason),
+            ManageError::LastOwner => with(StatusCode::CONFLICT, "last_owner"),
             ManageError::Missing { .. } => Self::NOT_FOUND,
             ManageError::Exists { .. } => with(StatusCode::CONFLICT, "exists"),
             ManageError::Changed { .. } => with(StatusCode::CONFLICT, "changed"),

@@ -93,6 +93,7 @@ enum Form {
 #[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
 enum Access {
     Normal {},
+    Provision {},
     ResolveOnly {
         workspace: WorkspaceId,
         requirement: VersionRequirement,
@@ -157,6 +158,7 @@ pub(super) async fn create(call: Call) -> Answered {
         Create::Device { organization, access, description, expires_in } => {
             let access = match access {
                 Access::Normal {} => DeviceAccess::Normal,
+                Access::Provision {} => DeviceAccess::Provision,
                 Access::ResolveOnly { workspace, requirement, closure } => {
                     let reads_closures = matches!(closure, Some(Closure::Read));
                     DeviceAccess::ResolveOnly { workspace, requirement, reads_closures }

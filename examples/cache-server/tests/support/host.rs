@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cache_server::{Config, LoginEntry, Server, now, serve};
+use cache_server::{Config, DirectoriesEntry, LoginEntry, Server, now, serve};
 use cachegate::{Authority, Gate, MemoryVault, TokenSpec};
+use cachegate_directory::Stores;
 use cachegate_policy::WorkspaceSettings;
 use cachegate_storage::{MemoryStorage, Storage};
 use cachegate_testkit::{Faults, FaultyAccounts, FaultyStorage, ManualClock, Recorder};
@@ -45,6 +46,7 @@ impl Host {
             services: Vec::new(),
             leak_reporters: Vec::new(),
             login: LoginEntry::default(),
+            directories: DirectoriesEntry::default(),
         };
         change(&mut config);
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -55,8 +57,9 @@ impl Host {
         let (recorder, clock) = (Arc::new(Recorder::default()), Arc::new(ManualClock::default()));
         let memory = Arc::new(MemoryStorage::new(Epoch(1)));
         let (storage, faults) = FaultyStorage::new(memory.clone());
-        let accounts = Arc::new(FaultyAccounts::new(memory, Arc::clone(&faults)));
+        let accounts = Arc::new(FaultyAccounts::new(memory.clone(), Arc::clone(&faults)));
         let storage: Arc<dyn Storage> = Arc::new(storage);
+        let stores = Stores { storage: Arc::clone(&storage), accounts, directories: memory };
         let (server, address) = runtime.block_on(async {
             let listener = tokio::net::TcpListener::bind(config.listen).await.expect("a port");
             let address = listener.local_addr().expect("its address");
@@ -67,7 +70,7 @@ impl Host {
                 .build(now())
                 .await
                 .expect("a gate");
-            let server = Server::compose(&config, storage, accounts, gate).await.expect("a server");
+            let server = Server::compose(&config, stores, gate).await.expect("a server");
             let server = Arc::new(server);
             tokio::spawn(serve(listener, Arc::clone(&server), std::future::pending()));
             (server, address)
