@@ -253,7 +253,7 @@ impl Failure {
         Self::Form(text.into())
     }
 
-    fn denied(text: String) -> Self {
+    pub(crate) fn denied(text: String) -> Self {
         Self::Told { status: StatusCode::FORBIDDEN, title: "Not allowed", text }
     }
 }

@@ -1,9 +1,10 @@
 //! How things are said on the pages.
 
-use cachegate::{Access, AccessParty, TokenState};
+use cachegate::TokenState;
 use cachegate_policy::OpenTo;
 use cachegate_storage::{TokenKind, TokenRecord};
 use cachegate_types::{AccessLevel, ActionSet, GrantSource, Principal, Restriction, Timestamp};
+use time::format_description::well_known::Rfc3339;
 
 /// A text that somebody else wrote, with what cannot be seen made visible. Markup is escaped where it is shown.
 pub(crate) fn shown(text: &str) -> String {
@@ -13,12 +14,17 @@ pub(crate) fn shown(text: &str) -> String {
     };
     text.chars().fold(String::with_capacity(text.len()), |mut out, letter| {
         if treacherous(letter) {
-            out.extend(letter.escape_unicode())
+            out.extend(letter.escape_unicode());
         } else {
-            out.push(letter)
+            out.push(letter);
         }
         out
     })
+}
+
+/// The same for a text of several lines.
+pub(crate) fn shown_lines(text: &str) -> String {
+    text.lines().map(shown).collect::<Vec<_>>().join("\n")
 }
 
 /// A moment, to the minute.
@@ -28,6 +34,12 @@ pub(crate) fn moment(at: Timestamp) -> String {
         (Some(day), Some(time)) => format!("{day} {time}"),
         _ => text,
     }
+}
+
+/// A moment of a day that somebody wrote, such as `2026-01-31`.
+pub(crate) fn day_at(day: &str, time: &str) -> Option<Timestamp> {
+    let moment = time::OffsetDateTime::parse(&format!("{day}T{time}Z"), &Rfc3339).ok()?;
+    Timestamp::try_from(moment).ok()
 }
 
 /// A day.
@@ -106,14 +118,6 @@ pub(crate) fn source(source: &GrantSource) -> &'static str {
     }
 }
 
-pub(crate) fn party(access: &Access) -> String {
-    match access.who {
-        AccessParty::Anonymous => "anyone, without a token".to_owned(),
-        AccessParty::User(id) => format!("person {id}"),
-        AccessParty::Token(id, kind) => format!("{} token {id}", kind.as_str()),
-    }
-}
-
 /// What the anonymous level lets strangers do.
 pub(crate) fn anonymous(level: AccessLevel) -> &'static str {
     match level {
@@ -154,6 +158,15 @@ mod tests {
     #[test]
     fn what_cannot_be_seen_is_shown() {
         assert_eq!(shown("a\u{202e}b\n\u{0}é<i>"), "a\\u{202e}b\\u{a}\\u{0}é<i>");
+    }
+
+    #[test]
+    fn a_day_is_read_as_it_is_told() {
+        let moment = day_at("2023-11-14", "23:59:59").expect("a moment");
+        assert_eq!(day(moment), "2023-11-14");
+        for wrong in ["", "14.11.2023", "2023-02-30", "2023-11-14T00:00:00Z"] {
+            assert_eq!(day_at(wrong, "00:00:00"), None, "{wrong}");
+        }
     }
 
     #[test]
