@@ -124,8 +124,9 @@ impl Api {
             if more && count > 0 {
                 continue;
             }
-            // It ended earlier than it was announced to: half of the list is no list.
-            if links.next || page < last {
+            // It ended earlier than it was announced to: half of a list is no list.
+            let is_missing = count == 0 && page <= last;
+            if links.next || page < last || is_missing {
                 return Err(garbage);
             }
             return Ok(items);

@@ -1,0 +1,5 @@
+//! Who belongs to an organization, as directories say it: well, out of order, and while they fail.
+
+#![expect(clippy::expect_used, reason = "tests")]
+
+mod github;
