@@ -73,7 +73,7 @@ fn a_failing_github() {
                 let acts = world.acts().await;
                 world.net.fail(url, fault);
                 let begun = world.begin("github").await;
-                let query = world.github.authorize(&begun.location, &crate::github::ada());
+                let query = world.github.authorize(&begun.location, &crate::github_site::ada());
                 let error = world.finish("github", &cookie(&begun), &query).await.expect_err("signed in");
                 assert!(error.code().starts_with("login_provider_"), "{url}, {what}: {error:?}");
                 assert_eq!(world.acts().await, acts, "{url}, {what}");

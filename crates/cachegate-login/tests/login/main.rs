@@ -6,6 +6,7 @@ mod accounts;
 mod attacks;
 mod faults;
 mod github;
+mod github_site;
 mod oidc;
 mod real_provider;
 mod support;

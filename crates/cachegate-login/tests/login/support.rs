@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cachegate_fetch::{Fetch, FetchError, Request, Response};
 use cachegate_login::{Begun, GithubBuilder, Login, LoginError, OidcBuilder, OidcKind, SignedIn};
 use cachegate_storage::{Accounts, MemoryStorage};
-use cachegate_testkit::{NOW, Scene, TestIssuer};
+use cachegate_testkit::{FaultyAccounts, NOW, Scene, TestIssuer};
 use cachegate_types::{Epoch, Name, SecretText, Timestamp};
 use oauth2::url::{Url, form_urlencoded};
 use ring::digest::{SHA256, digest};
@@ -229,8 +229,8 @@ pub(crate) struct World {
     pub(crate) net: Arc<Net>,
     pub(crate) corp: Arc<Provider>,
     pub(crate) other: Arc<Provider>,
-    pub(crate) github: Arc<crate::github::Github>,
-    pub(crate) login: Login,
+    pub(crate) github: Arc<crate::github_site::Github>,
+    pub(crate) login: Arc<Login>,
 }
 
 impl World {
@@ -256,19 +256,24 @@ impl World {
         other: OidcBuilder,
     ) -> Self {
         let store = Arc::new(MemoryStorage::new(Epoch(1)));
-        let scene = Scene::over(store.clone(), cachegate::Degraded::Refuse).await;
+        let scene = Scene::set(store.clone(), |builder| builder.issuer(BASE)).await;
         let net = Arc::new(Net::default());
         let providers = [Provider::new(corp_url), Provider::new(OTHER)];
         for provider in providers.clone() {
             net.add(move |request| provider.answer(request));
         }
         let [corp_site, other_site] = providers;
-        let github = Arc::new(crate::github::Github::default());
+        let github =
+            Arc::new(crate::github_site::Github::new("https://github.com", "https://api.github.com", BASE));
         let site = Arc::clone(&github);
         net.add(move |request| site.answer(request));
-        let hub =
-            hub(GithubBuilder::new(name("github"), crate::github::CLIENT, secret(crate::github::SECRET)));
-        let accounts: Arc<dyn Accounts> = store.clone();
+        let hub = hub(GithubBuilder::new(
+            name("github"),
+            crate::github_site::CLIENT,
+            secret(crate::github_site::SECRET),
+        ));
+        let accounts: Arc<dyn Accounts> =
+            Arc::new(FaultyAccounts::new(store.clone(), Arc::clone(&scene.faults)));
         let login = Login::builder(scene.gate.clone(), scene.storage.clone(), accounts, net.clone(), BASE)
             .provider(corp.build().expect("a provider"))
             .provider(other.build().expect("a provider"))
@@ -276,7 +281,7 @@ impl World {
             .clock(scene.clock.clone())
             .build()
             .expect("a login");
-        Self { scene, store, net, corp: corp_site, other: other_site, github, login }
+        Self { scene, store, net, corp: corp_site, other: other_site, github, login: Arc::new(login) }
     }
 
     pub(crate) async fn begin(&self, provider: &str) -> Begun {
