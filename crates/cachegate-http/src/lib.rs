@@ -6,6 +6,8 @@ pub mod api;
 pub mod browser;
 mod credential;
 mod denial;
+#[cfg(feature = "scim")]
+pub mod github;
 mod layer;
 #[cfg(feature = "login")]
 pub mod login;

@@ -24,6 +24,7 @@ mod nix;
 mod nx;
 mod plain;
 mod releases;
+mod secret;
 mod server;
 mod turborepo;
 mod webdav;
@@ -33,7 +34,7 @@ pub use config::{
     Command, Config, ConfigError, DistrustCommand, Flags, ReporterEntry, ServiceEntry, TokenCommand,
     WorkspaceCommand,
 };
-pub use directories::{DirectoriesEntry, DirectoryConfigError, ScimEntry};
+pub use directories::{DirectoriesEntry, DirectoryConfigError, GithubEntry, ScimEntry};
 pub use first_start::announce;
 pub use log::LogSink;
 pub use login::{LoginConfigError, LoginEntry, ProviderEntry, ProviderKind};

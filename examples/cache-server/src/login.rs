@@ -12,6 +12,7 @@ use cachegate_types::{Name, SecretText};
 use serde::Deserialize;
 
 use crate::config::Config;
+use crate::secret::secret;
 
 /// What the configuration says of logins.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -207,24 +208,9 @@ impl ProviderEntry {
         }
     }
 
-    /// Never in the configuration file itself: that is shown around.
     fn secret(&self) -> Result<Option<SecretText>, LoginConfigError> {
-        let text = match (&self.client_secret_file, &self.client_secret_env) {
-            (None, None) => return Ok(None),
-            (Some(_), Some(_)) => {
-                return Err(self.wrong("name `client_secret_file` or `client_secret_env`, not both"));
-            }
-            (Some(path), None) => std::fs::read_to_string(path).map_err(|error| {
-                self.wrong(&format!("cannot read `client_secret_file` {}: {error}", path.display()))
-            })?,
-            (None, Some(name)) => std::env::var(name).map_err(|_| {
-                self.wrong(&format!("the environment variable `{name}` (`client_secret_env`) is not set"))
-            })?,
-        };
-        match text.trim() {
-            "" => Err(self.wrong("the client secret is empty")),
-            secret => Ok(Some(SecretText::new(secret.to_owned()))),
-        }
+        let (file, variable) = (self.client_secret_file.as_deref(), self.client_secret_env.as_deref());
+        secret("client_secret", file, variable).map_err(|problem| self.wrong(&problem))
     }
 
     fn wrong(&self, problem: &str) -> LoginConfigError {

@@ -13,7 +13,7 @@ use cachegate::{
     Authority, BuildError, DecisionSink, FileVault, Gate, IssueError, ManageError, TokenSpec, VaultError,
 };
 use cachegate_console::Console;
-use cachegate_directory::Stores;
+use cachegate_directory::{Github, Stores};
 use cachegate_http::oauth;
 use cachegate_storage::{Storage, StoreError};
 use cachegate_storage_sqlite::{OpenError, SqliteStorage};
@@ -58,6 +58,8 @@ pub struct Server {
     first_token: Option<SecretText>,
     /// Who somebody is, and where they belong.
     identity: Router,
+    /// GitHub, and how often it is asked.
+    github: Option<(Github, Duration)>,
 }
 
 /// A workspace's organization: its id and its name.
@@ -129,7 +131,7 @@ pub enum ServerError {
     Serve(io::Error),
 }
 
-fn with_causes(error: &dyn std::error::Error) -> String {
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -206,10 +208,15 @@ impl Server {
             .map_err(IdentityError::from)?;
         let login = login::login(config, &gate, &storage, Arc::clone(&stores.accounts))?;
         let login = cachegate_http::login::router(gate.clone(), now, login);
-        let directories = directories::routes(config, &gate, &stores).await?;
+        let mut directories = directories::routes(config, &gate, &stores).await?;
+        let github = directories::github(config, &gate, &stores).await?;
+        if let Some(github) = &github {
+            directories = directories.merge(cachegate_http::github::router(github.clone(), now));
+        }
         Ok(Self {
             gate,
             identity: oauth.merge(login).merge(directories),
+            github: github.map(|github| (github, config.directories.github_every())),
             entries,
             entry_limit: config.entry_limit,
             default_workspace: first.workspace,
@@ -352,6 +359,12 @@ pub async fn serve(
     let keys = tokio::spawn(async move { gate.refresh_keys(|| tokio::time::sleep(KEYS_POLL)).await });
     let gate = server.gate.clone();
     let upkeep = tokio::spawn(async move { keep_up(&gate).await });
+    let github = server.github.clone();
+    let github = tokio::spawn(async move {
+        if let Some((github, every)) = github {
+            directories::follow(github, every).await;
+        }
+    });
     // Head and body are two writes: held back for one another they would take 40 ms.
     let listener = listener.tap_io(|stream| {
         if let Err(error) = stream.set_nodelay(true) {
@@ -362,6 +375,7 @@ pub async fn serve(
     feed.abort();
     keys.abort();
     upkeep.abort();
+    github.abort();
     served.map_err(ServerError::Serve)
 }
 

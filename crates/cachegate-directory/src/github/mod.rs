@@ -13,7 +13,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cachegate::{Gate, ManageError, Source};
+use cachegate::{Departure, Gate, ManageError, Source};
 use cachegate_fetch::{Fetch, Url};
 use cachegate_storage::{
     DirectoryId, DirectoryKey, DirectoryKind, DirectoryRecord, DirectoryTarget, StoreError,
@@ -62,7 +62,11 @@ pub struct GithubBuilder {
     web: String,
     api: String,
     organizations: Vec<GithubOrganization>,
+    departed: Departed,
 }
+
+/// Is told of everyone who left.
+type Departed = Box<dyn Fn(&Departure) + Send + Sync>;
 
 impl GithubBuilder {
     /// GitHub as the directory of organizations of this gate, known here by this name. `fetch` asks GitHub.
@@ -75,7 +79,14 @@ impl GithubBuilder {
             web: "https://github.com".to_owned(),
             api: "https://api.github.com".to_owned(),
             organizations: Vec::new(),
+            departed: Box::new(|_| ()),
         }
+    }
+
+    /// Tells `departed` of everyone who left, and of what that did.
+    pub fn departed(mut self, departed: impl Fn(&Departure) + Send + Sync + 'static) -> Self {
+        self.departed = Box::new(departed);
+        self
     }
 
     /// A server of one's own: its web pages (`https://github.example`) and its API (`https://github.example/api/v3`).
@@ -119,8 +130,15 @@ impl GithubBuilder {
         }
         // One hint is enough to look at everything that was hinted at.
         let (hint, hints) = async_channel::bounded(1);
-        let inner =
-            Inner { gate: self.gate, stores: self.stores, issuer: self.web.into(), places, hint, hints };
+        let inner = Inner {
+            gate: self.gate,
+            stores: self.stores,
+            issuer: self.web.into(),
+            places,
+            departed: self.departed,
+            hint,
+            hints,
+        };
         Ok(Github { inner: Arc::new(inner) })
     }
 }
@@ -143,6 +161,7 @@ struct Inner {
     /// As those who sign in by this GitHub are known.
     issuer: Arc<str>,
     places: Vec<Place>,
+    departed: Departed,
     hint: async_channel::Sender<()>,
     hints: async_channel::Receiver<()>,
 }
@@ -180,6 +199,34 @@ pub enum Received {
     Asks,
 }
 
+impl Received {
+    /// A stable name in snake case.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Pong => "pong",
+            Self::Ignored => "ignored",
+            Self::Repeated => "repeated",
+            Self::Ended => "ended",
+            Self::LastOwner => "last_owner",
+            Self::Asks => "asks",
+        }
+    }
+}
+
+/// One line that says what came of it.
+impl fmt::Display for Received {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pong => "the webhook reaches this server, and its secret is the right one",
+            Self::Ignored => "this concerns nobody's membership",
+            Self::Repeated => "this delivery was acted on before",
+            Self::Ended => "it has ended here too",
+            Self::LastOwner => "the last owner stays until there is another one",
+            Self::Asks => "GitHub will be asked",
+        })
+    }
+}
+
 /// The deliveries that were acted on, each with how far.
 const DELIVERIES: &str = "github-delivery";
 const BEGUN: &[u8] = b"begun";
@@ -194,6 +241,9 @@ const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// How long to wait before what was hinted at is looked at: what happens together is told of in many deliveries, and
 /// the parts of GitHub that answer may not know at once what the part that sends has told.
 const GATHER: Duration = Duration::from_secs(5);
+
+/// How long to wait where GitHub or the store failed.
+const AGAIN: Duration = Duration::from_secs(60);
 
 impl Github {
     /// The organizations, in the order of their configuration.
@@ -262,15 +312,27 @@ impl Github {
         P: FnMut(Duration) -> F,
         F: Future<Output = ()>,
     {
+        // A hint is no reason to ask before GitHub says that it may be asked.
+        let mut limited: BTreeMap<u64, Timestamp> = BTreeMap::new();
         loop {
             let mut next = every;
             for place in &self.inner.places {
                 let now = clock();
-                let pulled = self.inner.pull(place, now).await;
-                if let Err(error) = &pulled {
-                    let wait = error.try_again_at().map_or(GATHER, |until| until.since(now));
-                    next = next.min(wait.max(GATHER));
+                if let Some(until) = limited.get(&place.github).filter(|until| **until > now) {
+                    next = next.min(until.since(now));
+                    continue;
                 }
+                let pulled = self.inner.pull(place, now).await;
+                let wait = match &pulled {
+                    Ok(pulled) if pulled.overtaken == 0 => every,
+                    Ok(_) => GATHER,
+                    Err(PullError::Limited { until }) => {
+                        limited.insert(place.github, *until);
+                        until.since(now)
+                    }
+                    Err(_) => AGAIN,
+                };
+                next = next.min(wait.max(GATHER));
                 note(place.organization, pulled);
             }
             let hint = pin!(self.inner.hints.recv());
@@ -362,6 +424,7 @@ impl Inner {
     async fn dismiss(&self, place: &Place, person: u64, now: Timestamp) -> Result<bool, DirectoryError> {
         if let Some(user) = self.user(person).await? {
             match self.roster(place).leave(user, now).await {
+                Ok(departure) if departure.role.is_some() => (self.departed)(&departure),
                 Ok(_) | Err(DirectoryError::Gate(ManageError::Missing { .. })) => {}
                 Err(DirectoryError::Gate(ManageError::LastOwner)) => return Ok(false),
                 Err(error) => return Err(error),

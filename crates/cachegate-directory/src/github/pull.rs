@@ -1,6 +1,7 @@
 //! The reconciling pull: afterwards members and groups here are what GitHub said.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use cachegate::ManageError;
 use cachegate_storage::{DirectoryTarget, GroupRecord};
@@ -28,6 +29,18 @@ pub struct Pulled {
     pub overtaken: usize,
     /// Whether the last owner has left at GitHub. They stay: somebody has to be able to name another.
     pub kept_last_owner: bool,
+}
+
+/// One line for a log.
+impl fmt::Display for Pulled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { added, removed, groups, overtaken, kept_last_owner } = self;
+        write!(
+            f,
+            "{added} came, {removed} left, {groups} groups changed, {overtaken} left to the next pull"
+        )?;
+        if *kept_last_owner { f.write_str(", the last owner stays") } else { Ok(()) }
+    }
 }
 
 /// What GitHub said: once, and where that would take something away, a second time.
