@@ -31,6 +31,9 @@ struct Resolve {
     /// Whether a token is wanted that reads what the release needs.
     #[serde(default)]
     closure: bool,
+    /// Of which output; of the only one, where none is named.
+    #[serde(default)]
+    output: Option<String>,
     #[serde(default)]
     expires_in: Option<u64>,
 }
@@ -38,12 +41,14 @@ struct Resolve {
 /// `POST /workspaces/{workspace}/resolve`.
 pub(super) async fn resolve(call: Call) -> Answered {
     let workspace = call.id("workspace")?;
-    let Resolve { requirement, closure, expires_in } = call.read()?;
+    let Resolve { requirement, closure, output, expires_in } = call.read()?;
     let (gate, life) = (call.gate(), tokens::life(expires_in)?);
     let (release, token) = match closure {
         false => (gate.resolve(&call.who, workspace, &requirement, call.now).await?, None),
         true => {
-            let made = gate.resolve_closure(&call.who, workspace, &requirement, life, call.now).await?;
+            let output = output.as_deref();
+            let made =
+                gate.resolve_closure(&call.who, workspace, &requirement, output, life, call.now).await?;
             (made.0, Some(made.1))
         }
     };

@@ -274,7 +274,7 @@ pub(super) fn release(record: &ReleaseRecord) -> Value {
         "lane": record.lane,
         "key": record.key.to_string(),
         "digest": hex(&record.digest),
-        "has_closure": record.closure.is_some(),
+        "outputs": record.closures.keys().collect::<Vec<_>>(),
         "published_at": record.published_at,
         "yanked_at": record.yanked_at,
     })

@@ -98,7 +98,7 @@ fn session(scene: &Scene, token: &SecretText) -> SecretText {
 
 /// Publishes 1.0.0, as whoever keeps the entries does.
 pub(crate) async fn release(scene: &Scene) {
-    let key = EntryKey::new(b"k").expect("a key");
+    let (key, closure) = (EntryKey::new(b"k").expect("a key"), ClosureId::from_bytes([3; 16]));
     let record = ReleaseRecord {
         id: ReleaseId::from_bytes([1; 16]),
         workspace: scene.workspace,
@@ -106,12 +106,12 @@ pub(crate) async fn release(scene: &Scene) {
         lane: Lane::main(),
         key: key.clone(),
         digest: [7; 32],
-        closure: Some(ClosureId::from_bytes([3; 16])),
+        closures: [("out".into(), closure)].into(),
         published_at: NOW.into(),
         yanked_at: None,
     };
     let act = Act { by: Principal::Anonymous, token: None, at: NOW.into() };
-    scene.storage.publish_release(&record, &[key], &act).await.expect("published");
+    scene.storage.publish_release(&record, &[(closure, key)], &act).await.expect("published");
 }
 
 /// A scene with one of everything that an operation may be about.

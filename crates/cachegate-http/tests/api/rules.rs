@@ -593,7 +593,10 @@ fn the_audit_of_an_organization_is_its_administrators_and_tells_of_it_alone() {
     };
     let (all, text) = read("");
     assert!(!text.contains(secret.expose_secret()));
-    assert!(all.iter().any(|record| record["target"] == made.body["record"]["id"]));
+    let id = made.body["record"]["id"].as_str().expect("an id");
+    let target = format!("{}/{id}", scene.organization);
+    assert!(all.iter().any(|record| record["target"] == target));
+    assert_eq!(read(&format!("target={id}")).0.len(), 1, "asked for by its id alone");
     let strangers = [other.to_string(), hidden.to_string()];
     assert!(!strangers.iter().any(|id| text.contains(id)), "another organization's: {text}");
     let (some, _) = read(&format!("code=token_issued&user={}&since={NOW}&until={NOW}", scene.owner));

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use cachegate::{Authority, DeviceAccess, PersonalForm, ReleaseSpec, StoredEntry, TokenSpec, Verdict};
+use cachegate::{
+    Authority, DeviceAccess, OutputSpec, PersonalForm, ReleaseSpec, StoredEntry, TokenSpec, Verdict,
+};
 use cachegate_testkit::{NOW, Scene, block_on};
 use cachegate_types::{AccessLevel, Action, ActionSet, ClosureId, EntryKey, Lane, Role, SecretText};
 
@@ -103,15 +105,12 @@ fn closure_token(client: &Client) -> SecretText {
     let stored = StoredEntry { key: &entry, label: &label, digest: &[7; 32] };
     let version = "1.0.0".parse().expect("a version");
     let closure = [stored];
-    let spec = ReleaseSpec {
-        workspace: scene.workspace,
-        version: &version,
-        entry: stored,
-        closure: Some(closure.as_slice()),
-    };
+    let outputs = [OutputSpec { name: "out", closure: &closure }];
+    let spec =
+        ReleaseSpec { workspace: scene.workspace, version: &version, entry: stored, outputs: &outputs };
     block_on(scene.gate.publish_release(&Authority::Operator, &spec, NOW.into())).expect("published");
     let (owner, any) = (block_on(scene.administrator()), "*".parse().expect("a requirement"));
-    let resolved = scene.gate.resolve_closure(&owner, scene.workspace, &any, None, NOW.into());
+    let resolved = scene.gate.resolve_closure(&owner, scene.workspace, &any, None, None, NOW.into());
     block_on(resolved).expect("resolved").1.token
 }
 
