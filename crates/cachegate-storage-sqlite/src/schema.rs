@@ -209,11 +209,18 @@ pub(crate) const SCHEMA: &[&str] = &[
         lane BLOB NOT NULL,
         entry BLOB NOT NULL,
         digest BLOB NOT NULL,
-        closure BLOB UNIQUE,
         published_at INTEGER NOT NULL,
         yanked_at INTEGER,
         sum INTEGER NOT NULL,
         PRIMARY KEY (workspace, version)
+    ) STRICT, WITHOUT ROWID",
+    "CREATE TABLE closures (
+        workspace BLOB NOT NULL,
+        version TEXT NOT NULL,
+        output TEXT NOT NULL,
+        closure BLOB NOT NULL UNIQUE,
+        sum INTEGER NOT NULL,
+        PRIMARY KEY (workspace, version, output)
     ) STRICT, WITHOUT ROWID",
     "CREATE TABLE closure_entries (
         workspace BLOB NOT NULL,

@@ -90,7 +90,8 @@ tables! {
     MARKS = "marks" (id) [scope reason set_by set_at];
     CONSUMED = "consumed" (scope, value) [keep_until];
     PENDING = "pending" (scope, value) [bytes keep_until];
-    RELEASES = "releases" (workspace, version) [id lane entry digest closure published_at yanked_at];
+    RELEASES = "releases" (workspace, version) [id lane entry digest published_at yanked_at];
+    CLOSURES = "closures" (workspace, version, output) [closure];
     CLOSURE_ENTRIES = "closure_entries" (workspace, entry, closure) [];
     AUDIT = "audit" (number) [entry digest];
 }

@@ -21,7 +21,7 @@ use rusqlite::{Connection, params_from_iter};
 use tempfile::TempDir;
 
 use crate::table::{
-    AUDIT, CHANGES, DOCUMENTS, KEYS, LOCKS, MARKS, MASSES, MEMBERS, ORGANIZATIONS, RELEASES, TOKENS, Table,
+    AUDIT, CHANGES, CLOSURES, DOCUMENTS, KEYS, LOCKS, MARKS, MASSES, MEMBERS, ORGANIZATIONS, RELEASES, TOKENS, Table,
     USERS, WORKSPACES,
 };
 use crate::{SqliteStorage, fault};
@@ -143,7 +143,7 @@ fn furnished(path: &Path) -> SqliteStorage {
             lane: Lane::main(),
             key: EntryKey::new(b"key").expect("a key"),
             digest: [7; 32],
-            closure: Some(cachegate_types::ClosureId::from_bytes([8; 16])),
+            closures: [("out".into(), cachegate_types::ClosureId::from_bytes([8; 16]))].into(),
             published_at: at,
             yanked_at: Some(at),
         };
@@ -186,7 +186,7 @@ fn nonsense(value: &Value) -> Value {
 
 #[test]
 fn a_row_that_cannot_be_read_is_corrupt_by_table_and_column() {
-    let tables: [(&'static Table, usize, &[&str]); 13] = [
+    let tables: [(&'static Table, usize, &[&str]); 14] = [
         (&ORGANIZATIONS, 1, &[]),
         (&WORKSPACES, 2, &[]),
         (&USERS, 1, &[]),
@@ -202,6 +202,7 @@ fn a_row_that_cannot_be_read_is_corrupt_by_table_and_column() {
         (&MARKS, 1, &[]),
         // Any bytes may be a key of an entry.
         (&RELEASES, 2, &["releases.entry"]),
+        (&CLOSURES, 3, &[]),
         (&CHANGES, 1, &[]),
         (&AUDIT, 1, &[]),
     ];

@@ -869,24 +869,28 @@ impl Pending for MemoryStorage {
 
 #[async_trait]
 impl Releases for MemoryStorage {
-    async fn publish_release(&self, record: &ReleaseRecord, closure: &[EntryKey], act: &Act) -> Stored<()> {
+    async fn publish_release(
+        &self,
+        record: &ReleaseRecord,
+        needed: &[(ClosureId, EntryKey)],
+        act: &Act,
+    ) -> Stored<()> {
         self.act(|state| {
             let place = (record.workspace, record.version.clone());
             if state.releases.contains_key(&place) || state.release_ids.contains(&record.id) {
                 return exists("release");
             }
-            if record.closure.is_some_and(|id| state.closures.contains(&id)) {
+            let ids = BTreeSet::from_iter(record.closures.values().copied());
+            if ids.len() < record.closures.len() || !state.closures.is_disjoint(&ids) {
                 return exists("closure");
             }
             if !state.workspaces.contains_key(&record.workspace) {
                 return missing("workspace");
             }
-            if let Some(id) = record.closure {
-                state.closures.insert(id);
-                for key in closure {
-                    state.closures_of.entry((record.workspace, key.clone())).or_default().insert(id);
-                }
+            for (id, key) in needed.iter().filter(|(id, _)| ids.contains(id)) {
+                state.closures_of.entry((record.workspace, key.clone())).or_default().insert(*id);
             }
+            state.closures.extend(ids);
             state.release_ids.insert(record.id);
             state.releases.insert(place, record.clone());
             state.note(acts::publish_release(record, act));

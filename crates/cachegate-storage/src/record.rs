@@ -1,5 +1,6 @@
 //! What a store keeps. Records are plain: rules that span several of them live in the traits' guarantees.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cachegate_policy::{Listed, Lock, WorkspaceSettings};
@@ -416,8 +417,8 @@ pub struct ReleaseRecord {
     pub key: EntryKey,
     /// The SHA-256 of that entry's bytes.
     pub digest: [u8; 32],
-    /// The closure that its output needs, where one was recorded.
-    pub closure: Option<ClosureId>,
+    /// What each of its outputs needs, by the output's name, where that was recorded.
+    pub closures: BTreeMap<Box<str>, ClosureId>,
     /// When it was published.
     pub published_at: Timestamp,
     /// When it was withdrawn. It stays listed and is resolved by nobody.

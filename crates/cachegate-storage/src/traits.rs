@@ -372,11 +372,16 @@ pub trait Pending: Send + Sync {
 /// Releases and the closures that they need.
 #[async_trait]
 pub trait Releases: Send + Sync {
-    /// Publishes a release, with the keys in its closure; without a closure no key is kept. Case:
-    /// `a_release_without_closure_keeps_no_keys`. `Exists` when the workspace has the version, or the id of
-    /// the release or of its closure is taken: a release never changes, and neither does a closure. Case:
+    /// Publishes a release, with the keys in each of its closures; a key in a closure that the record does not name
+    /// is not kept. Cases: `each_output_has_a_closure_of_its_own`, `a_release_without_closure_keeps_no_keys`.
+    /// `Exists` when the workspace has the version, or the id of the release or of one of its closures is taken: a release never changes, and neither does a closure. Case:
     /// `a_release_never_changes`. `Missing` without the workspace. Case: `a_release_needs_its_workspace`.
-    async fn publish_release(&self, record: &ReleaseRecord, closure: &[EntryKey], act: &Act) -> Stored<()>;
+    async fn publish_release(
+        &self,
+        record: &ReleaseRecord,
+        needed: &[(ClosureId, EntryKey)],
+        act: &Act,
+    ) -> Stored<()>;
 
     /// Withdraws a release. Case: `a_yanked_release_stays_listed`. Withdrawing again changes nothing. Case:
     /// `yanking_again_changes_nothing`. `Missing` when there is none. Case: `yanking_needs_the_release`.

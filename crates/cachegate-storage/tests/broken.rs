@@ -626,10 +626,10 @@ back_end! { Releases {
         async fn publish_release(
             &self,
             record: &ReleaseRecord,
-            closure: &[EntryKey],
+            needed: &[(ClosureId, EntryKey)],
             act: &Act,
         ) -> Stored<()> {
-            let answer = self.inner.publish_release(record, closure, act).await;
+            let answer = self.inner.publish_release(record, needed, act).await;
             if self.is(Fault::ReleaseOverwritten) && matches!(answer, Err(StoreError::Exists { .. })) {
                 self.notes(|notes| notes.releases.push(record.clone()));
                 return Ok(());

@@ -290,7 +290,7 @@ pass_on! {
         fn purge_consumed(now: Timestamp) -> u64;
     }
     Releases {
-        fn publish_release(record: &ReleaseRecord, closure: &[EntryKey], act: &Act) -> ();
+        fn publish_release(record: &ReleaseRecord, needed: &[(ClosureId, EntryKey)], act: &Act) -> ();
         fn yank_release(workspace: WorkspaceId, version: &Version, act: &Act) -> ();
         fn release(workspace: WorkspaceId, version: &Version) -> Option<ReleaseRecord>;
         fn releases(workspace: WorkspaceId) -> Vec<ReleaseRecord>;

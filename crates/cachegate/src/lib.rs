@@ -47,7 +47,7 @@ pub use manage::{
 pub use provenance::{AtHand, NotAdmitted, Provenance, SealError};
 pub use purge::{Purged, TOKEN_RETENTION};
 pub use release::{
-    CLOSURE_TOKEN_LIFE, LARGEST_CLOSURE, PublishError, ReleaseSpec, ResolveError, StoredEntry,
+    CLOSURE_TOKEN_LIFE, LARGEST_CLOSURE, OutputSpec, PublishError, ReleaseSpec, ResolveError, StoredEntry,
 };
 pub use session::{LONGEST_SESSION_LIFE, LoggedIn, REFRESH_LIFE, SESSION_LIFE, SessionSpec};
 pub use sink::{DecisionEvent, DecisionSink, NotRecorded, Overflow, QueueSink};

@@ -1,5 +1,6 @@
 //! Releases: published by name, resolved to the highest version that fits, and read by what they need.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use cachegate_policy::{LaneOrder, Reason, WorkspaceSettings};
@@ -22,7 +23,7 @@ use crate::{Authentication, Gate, IssueError, Issued, Method, NotAdmitted};
 /// The longest life of a closure token.
 pub const CLOSURE_TOKEN_LIFE: Duration = Duration::from_secs(15 * 60);
 
-/// The most entries that a release's closure may hold.
+/// The most entries that the closures of a release may hold together.
 pub const LARGEST_CLOSURE: usize = 65_536;
 
 /// An entry as it is stored: evidence that it may be relied on.
@@ -45,9 +46,22 @@ pub struct ReleaseSpec<'a> {
     pub version: &'a Version,
     /// The entry that it names.
     pub entry: StoredEntry<'a>,
-    /// All entries that its output needs, itself included where it is read by them; `None` records no closure, and
-    /// nobody obtains a closure token then.
-    pub closure: Option<&'a [StoredEntry<'a>]>,
+    /// What each of its outputs needs; of an output that is not named here nobody obtains a closure token.
+    pub outputs: &'a [OutputSpec<'a>],
+}
+
+/// One output of a release, and its closure.
+#[derive(Clone, Copy, Debug)]
+pub struct OutputSpec<'a> {
+    /// What it is resolved by: 1 to 256 bytes, no two of a release the same.
+    pub name: &'a str,
+    /// All entries that it needs, itself included where it is read by them.
+    pub closure: &'a [StoredEntry<'a>],
+}
+
+impl OutputSpec<'_> {
+    /// The longest name, in bytes.
+    pub const LONGEST_NAME: usize = 256;
 }
 
 /// Why nothing was published.
@@ -76,12 +90,15 @@ pub enum PublishError {
         /// The least trusted class that would do.
         least: LaneClass,
     },
-    /// The closure is larger than [`LARGEST_CLOSURE`].
-    #[error("a closure holds at most {LARGEST_CLOSURE} entries, this one {entries}")]
+    /// The closures are larger than [`LARGEST_CLOSURE`].
+    #[error("the closures of a release hold at most {LARGEST_CLOSURE} entries, these {entries}")]
     TooLarge {
-        /// How many entries it has.
+        /// How many entries they have.
         entries: usize,
     },
+    /// Two outputs have one name, or one has none that can be.
+    #[error("each output has a name of its own, of 1 to {longest} bytes", longest = OutputSpec::LONGEST_NAME)]
+    OutputName,
 }
 
 impl From<StoreError> for PublishError {
@@ -104,11 +121,13 @@ pub enum ResolveError {
         /// What was asked for.
         asked: VersionRequirement,
     },
-    /// The release was published without a closure.
-    #[error("the release {version} records no closure")]
+    /// The release was published without the closure of such an output; or it has several, and none was named.
+    #[error("the release {version} records no closure under that name: it has {outputs} outputs with one")]
     NoClosure {
         /// The release.
         version: Version,
+        /// How many closures it has.
+        outputs: usize,
     },
     /// The credential resolves and does not read, and was not made to obtain closure tokens.
     #[error(
@@ -143,8 +162,8 @@ impl From<AuthenticateError> for ResolveError {
 
 impl Gate {
     /// Publishes a release: the action `publish`, which no level and no role brings. It names one admitted entry of
-    /// the lane `main` or above; its closure holds admitted entries of the release's lane or above. A release never
-    /// changes.
+    /// the lane `main` or above; its outputs' closures hold admitted entries of the release's lane or above. A release
+    /// never changes.
     ///
     /// # Errors
     ///
@@ -156,23 +175,32 @@ impl Gate {
         now: Timestamp,
     ) -> Result<ReleaseRecord, PublishError> {
         let inner = &*self.inner;
-        let ReleaseSpec { workspace, version, entry, closure } = *spec;
+        let ReleaseSpec { workspace, version, entry, outputs } = *spec;
         let release = Resource::Release { workspace, version: version.clone() };
         inner.may(by, Action::Publish, &release, now).await?;
-        let entries = closure.map_or(0, <[_]>::len);
+        let entries = outputs.iter().map(|output| output.closure.len()).sum();
         if entries > LARGEST_CLOSURE {
             return Err(PublishError::TooLarge { entries });
         }
         let reach = inner.reach(by, workspace, entry.key, now).await?;
         let lane = inner.relied_on(&reach, &entry, LaneClass::Main).await?;
-        for needed in closure.unwrap_or_default() {
-            inner.relied_on(&reach, needed, lane.class()).await?;
+        let (mut closures, mut keys) = (BTreeMap::new(), Vec::with_capacity(entries));
+        // What several outputs need is looked at once.
+        let mut seen = BTreeSet::new();
+        for output in outputs {
+            let closure = ClosureId::new(now, inner.random().ok_or(ManageError::Randomness)?);
+            let named = (1..=OutputSpec::LONGEST_NAME).contains(&output.name.len());
+            if !named || closures.insert(output.name.into(), closure).is_some() {
+                return Err(PublishError::OutputName);
+            }
+            for needed in output.closure {
+                if seen.insert((needed.key, needed.digest, needed.label)) {
+                    inner.relied_on(&reach, needed, lane.class()).await?;
+                }
+                keys.push((closure, needed.key.clone()));
+            }
         }
         let id = ReleaseId::new(now, inner.random().ok_or(ManageError::Randomness)?);
-        let closure_id = match closure {
-            Some(_) => Some(ClosureId::new(now, inner.random().ok_or(ManageError::Randomness)?)),
-            None => None,
-        };
         let record = ReleaseRecord {
             id,
             workspace,
@@ -180,11 +208,10 @@ impl Gate {
             lane,
             key: entry.key.clone(),
             digest: *entry.digest,
-            closure: closure_id,
+            closures,
             published_at: now,
             yanked_at: None,
         };
-        let keys: Vec<_> = closure.unwrap_or_default().iter().map(|needed| needed.key.clone()).collect();
         inner.held.storage().publish_release(&record, &keys, &by.act(now)).await?;
         Ok(record)
     }
@@ -264,7 +291,8 @@ impl Gate {
         guarded(work).await?
     }
 
-    /// Resolves, and issues a token that reads exactly the release's closure: to a device token that was made with
+    /// Resolves, and issues a token that reads exactly the closure of one output, which need not be named where the
+    /// release has one alone: to a device token that was made with
     /// `closure = read`, and to a credential that reads the release's entry anyway. It lives for `life`, at most
     /// [`CLOSURE_TOKEN_LIFE`] and never longer than the credential, and dies with it.
     ///
@@ -276,6 +304,7 @@ impl Gate {
         who: &Authentication,
         workspace: WorkspaceId,
         asked: &VersionRequirement,
+        output: Option<&str>,
         life: Option<Duration>,
         now: Timestamp,
     ) -> Result<(ReleaseRecord, Issued), ResolveError> {
@@ -285,7 +314,7 @@ impl Gate {
         inner.ensure_newest(now).await?;
         inner.still_alive(&who.session, now).await?;
         let release = inner.resolve(who, workspace, asked, now).await?;
-        let draft = inner.draft_closure(who, &release, now).await?;
+        let draft = inner.draft_closure(who, &release, output, now).await?;
         let description = format!("closure of release {}", release.version);
         let description = description.parse::<Description>().unwrap_or_default();
         let life = life.unwrap_or(CLOSURE_TOKEN_LIFE);
@@ -418,6 +447,7 @@ impl Inner {
         &self,
         who: &Authentication,
         release: &ReleaseRecord,
+        output: Option<&str>,
         now: Timestamp,
     ) -> Result<Draft, ResolveError> {
         let source = who.session.record.as_deref().ok_or(IssueError::NotExchanged { kind: "missing" })?;
@@ -425,8 +455,13 @@ impl Inner {
             // It is stored nowhere, so that nothing could die with it.
             return Err(IssueError::NotExchanged { kind: "presented workload" }.into());
         }
-        let closure = release.closure;
-        let closure = closure.ok_or_else(|| ResolveError::NoClosure { version: release.version.clone() })?;
+        let outputs = release.closures.len();
+        let closure = match output {
+            Some(name) => release.closures.get(name),
+            None => release.closures.values().next().filter(|_| outputs == 1),
+        };
+        let missing = || ResolveError::NoClosure { version: release.version.clone(), outputs };
+        let closure = *closure.ok_or_else(missing)?;
         if source.ancestors.len() >= TokenRecord::MAX_ANCESTORS {
             return Err(IssueError::Lineage.into());
         }

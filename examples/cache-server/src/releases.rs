@@ -22,7 +22,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::State;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use axum::routing::{get, put};
-use cachegate::{Authority, ManageError, PublishError, ReleaseSpec, ResolveError, StoredEntry};
+use cachegate::{Authority, ManageError, OutputSpec, PublishError, ReleaseSpec, ResolveError, StoredEntry};
 use cachegate_http::{Outcome, Protocol, answer};
 use cachegate_storage::{ReleaseRecord, StoreError};
 use cachegate_types::{Action, EntryKey, LaneClass, Timestamp, Version, VersionRequirement, WorkspaceId};
@@ -109,13 +109,16 @@ async fn publish(State(server): State<Arc<Server>>, mut call: Call) -> Response<
     };
     // Nobody vouches for what is less trusted than what all share.
     call.floor = Some(LaneClass::Main);
-    let (named, needed) = match gather(&server, &call, &version).await {
+    let gathered = match gather(&server, &call, &version).await {
         Ok(found) => found,
         Err(refusal) => return *refusal,
     };
-    let evidence: Vec<_> = needed.iter().map(Named::evidence).collect();
+    let needs = |hash: &str| gathered.closure_of(hash).into_iter().map(Named::evidence).collect::<Vec<_>>();
+    let closures: Vec<_> =
+        gathered.outputs.iter().map(|(output, name)| (output, needs(name.hash()))).collect();
+    let outputs: Vec<_> = closures.iter().map(|(name, closure)| OutputSpec { name, closure }).collect();
     let spec =
-        ReleaseSpec { workspace, version: &version, entry: named.evidence(), closure: Some(&evidence) };
+        ReleaseSpec { workspace, version: &version, entry: gathered.named.evidence(), outputs: &outputs };
     match server.gate().publish_release(&Authority::Of(&who), &spec, now()).await {
         Ok(record) => {
             let mut response = json(&Listed::from(&record));
@@ -199,7 +202,8 @@ async fn resolve(State(server): State<Arc<Server>>, call: Call) -> Response<Body
         call.uri.query().unwrap_or_default().split('&').any(|pair| pair == "include_token=true");
     let gate = server.gate();
     let found = if wants_token {
-        let found = gate.resolve_closure(&who, workspace, &asked, None, now()).await;
+        let output = Some(call.part("output"));
+        let found = gate.resolve_closure(&who, workspace, &asked, output, None, now()).await;
         found.map(|(record, issued)| (record, Some(issued.token)))
     } else {
         gate.resolve(&who, workspace, &asked, now()).await.map(|record| (record, None))
@@ -290,23 +294,55 @@ impl Named {
     }
 }
 
-/// What describes the version, and all that its outputs need: each narinfo, its NAR, and so on along its references.
+/// A store path in the cache.
+struct Path {
+    narinfo: Named,
+    nar: Named,
+    references: Vec<StoreName>,
+}
+
+/// What a version is made of, and all that its outputs need.
+struct Gathered {
+    /// What describes it.
+    named: Named,
+    outputs: BTreeMap<String, StoreName>,
+    /// By the hash in their names.
+    paths: BTreeMap<String, Path>,
+}
+
+impl Gathered {
+    /// The path of this hash, and so on along its references.
+    fn closure_of(&self, hash: &str) -> Vec<&Named> {
+        let (mut waiting, mut seen, mut needed) = (vec![hash], BTreeSet::from([hash]), Vec::new());
+        while let Some(path) = waiting.pop().and_then(|hash| self.paths.get(hash)) {
+            needed.extend([&path.narinfo, &path.nar]);
+            waiting.extend(path.references.iter().map(StoreName::hash).filter(|hash| seen.insert(hash)));
+        }
+        needed
+    }
+}
+
+/// Each output's narinfo, its NAR, and so on along its references.
 async fn gather(
     server: &Arc<Server>,
     call: &Call,
     version: &Version,
-) -> Result<(Named, Vec<Named>), Box<Response<Body>>> {
+) -> Result<Gathered, Box<Response<Body>>> {
     let conflict = |text: &str| Box::new(said(StatusCode::CONFLICT, text));
     let mut named = look_up(server, call, &description_key(version)).await?;
     let described =
         text_of(&mut named.stored).and_then(|text| serde_json::from_str::<Description>(&text).ok());
     let described = described.ok_or_else(|| conflict("what describes this version cannot be read"))?;
-    let mut waiting: Vec<_> =
-        described.outputs.values().filter_map(|path| StoreName::of_path(path)).collect();
-    let mut seen: BTreeSet<_> = waiting.iter().cloned().collect();
-    let mut needed = Vec::new();
+    let outputs = described.outputs.into_iter();
+    let outputs: BTreeMap<_, _> =
+        outputs.filter_map(|(output, path)| Some((output, StoreName::of_path(&path)?))).collect();
+    let mut waiting: Vec<_> = outputs.values().cloned().collect();
+    let mut paths = BTreeMap::new();
     while let Some(name) = waiting.pop() {
-        if needed.len() > cachegate::LARGEST_CLOSURE {
+        if paths.contains_key(name.hash()) {
+            continue;
+        }
+        if paths.len() > cachegate::LARGEST_CLOSURE {
             break;
         }
         let mut narinfo = look_up(server, call, &format!("{}.narinfo", name.hash())).await?;
@@ -316,11 +352,11 @@ async fn gather(
         if told.name != name {
             return Err(conflict(&format!("the narinfo of {} is another path's", name.hash())));
         }
-        needed.push(narinfo);
-        needed.push(look_up(server, call, &told.url).await?);
-        waiting.extend(told.references.into_iter().filter(|reference| seen.insert(reference.clone())));
+        let nar = look_up(server, call, &told.url).await?;
+        waiting.extend(told.references.iter().cloned());
+        paths.insert(name.hash().to_owned(), Path { narinfo, nar, references: told.references });
     }
-    Ok((named, needed))
+    Ok(Gathered { named, outputs, paths })
 }
 
 /// The entry of this key, as this credential reads it.

@@ -144,7 +144,7 @@ async fn release(storage: &dyn Storage, workspace: WorkspaceId, version: &str) {
         lane: Lane::main(),
         key,
         digest: [7; 32],
-        closure: None,
+        closures: [].into(),
         published_at: now(),
         yanked_at: None,
     };

@@ -1,5 +1,6 @@
 //! What the cases are made of.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Barrier};
 
 use cachegate_policy::{Listed, ListedParty, Lock, LockScope, WorkspaceSettings};
@@ -222,6 +223,11 @@ pub(super) fn mark_record(number: u8) -> Result<MarkRecord, Violation> {
     })
 }
 
+/// One output with its closure.
+pub(super) fn closures(number: u8) -> BTreeMap<Box<str>, ClosureId> {
+    BTreeMap::from([("out".into(), closure(number))])
+}
+
 pub(super) fn release_record(number: u8, owner: u8, text: &str) -> Result<ReleaseRecord, Violation> {
     Ok(ReleaseRecord {
         id: release(number),
@@ -230,7 +236,7 @@ pub(super) fn release_record(number: u8, owner: u8, text: &str) -> Result<Releas
         lane: Lane::main(),
         key: key(b"entry\0key")?,
         digest: [number; 32],
-        closure: Some(closure(number)),
+        closures: closures(number),
         published_at: at(7),
         yanked_at: None,
     })
@@ -387,7 +393,7 @@ pub(super) async fn every_act(storage: &dyn Storage) -> Result<Vec<Done>, Violat
     storage.insert_token(&old, &Preconditions::default(), &act).await?;
     quiet(acts::insert_token(&old, &act));
     let published = release_record(1, 1, "1.0.0")?;
-    storage.publish_release(&published, &[key(b"a")?], &act).await?;
+    storage.publish_release(&published, &[(closure(1), key(b"a")?)], &act).await?;
     quiet(acts::publish_release(&published, &act));
     storage.yank_release(published.workspace, &published.version, &act).await?;
     quiet(acts::yank_release(published.workspace, &published.version, &act));

@@ -61,7 +61,7 @@ struct Model {
     consumed: Vec<(u8, u8, u8)>,
     /// Key, byte, and until when.
     pending: Vec<(u8, u8, u8)>,
-    releases: Vec<(ReleaseRecord, Vec<EntryKey>)>,
+    releases: Vec<(ReleaseRecord, Vec<(ClosureId, EntryKey)>)>,
 }
 
 /// The ways to be refused, each that holds.
@@ -546,17 +546,21 @@ impl Model {
                 let gone = u64::try_from(held - self.pending.len()).unwrap_or(0);
                 equal("how many are gone", &storage.purge_pending(at(u32::from(*now))).await?, &gone)?;
             }
-            Deed::PublishRelease { id, workspace: place, version: number, closure: set, keys } => {
+            Deed::PublishRelease { id, workspace: place, version: number, closures: sets, keys } => {
+                let outputs = (1..).zip(sets).map(|(output, set): (u8, _)| (output.to_string().into(), closure(*set)));
                 let record = ReleaseRecord {
-                    closure: set.map(closure),
+                    closures: outputs.collect(),
                     ..release_record(*id, *place, version_of(*number))?
                 };
-                let keys = keys.iter().map(|number| key(&[*number])).collect::<Result<Vec<_>, _>>()?;
+                let keys = keys.iter().map(|(set, number)| Ok((closure(*set), key(&[*number])?)));
+                let keys = keys.collect::<Result<Vec<_>, Violation>>()?;
+                let ids: BTreeSet<_> = record.closures.values().collect();
+                let twice = ids.len() < record.closures.len();
                 let taken = self.releases.iter().any(|(known, _)| {
                     known.id == record.id
                         || (known.workspace == record.workspace && known.version == record.version)
-                        || (known.closure.is_some() && known.closure == record.closure)
-                });
+                        || known.closures.values().any(|id| ids.contains(id))
+                }) || twice;
                 let wrong =
                     problems(&[(taken, Refusal::Exists), (!self.knows_workspace(*place), Refusal::Missing)]);
                 let found = storage.publish_release(&record, &keys, &act).await;
@@ -802,8 +806,11 @@ impl Model {
                 let mut closures: Vec<ClosureId> = self
                     .releases
                     .iter()
-                    .filter(|(record, keys)| record.workspace == workspace(place) && keys.contains(&key))
-                    .filter_map(|(record, _)| record.closure)
+                    .filter(|(record, _)| record.workspace == workspace(place))
+                    .flat_map(|(record, keys)| {
+                        let held = |id: &&ClosureId| keys.iter().any(|(set, held)| set == *id && *held == key);
+                        record.closures.values().filter(held).copied().collect::<Vec<_>>()
+                    })
                     .collect();
                 closures.sort();
                 equal("the closures", &storage.closures_of(workspace(place), &key).await?, &closures)?;

@@ -6,7 +6,7 @@ use cachegate_types::Role;
 
 use super::PersistentCaseFn;
 use super::fixtures::{
-    act, at, every_act, feed, furnish, holds_token, issue, key, mass, name, organization, release_record,
+    act, at, closure, every_act, feed, furnish, holds_token, issue, key, mass, name, organization, release_record,
     revoked, token, token_record, user, whole_audit, workspace,
 };
 use super::outcome::{Outcome, Refusal, equal, refused};
@@ -155,7 +155,7 @@ persistent_cases! {
             storage.put_key(&super::fixtures::signing_key("k", 1), &act(1)).await?;
             storage.put_lock(&super::fixtures::lock_record(1)?, &act(1)).await?;
             storage.put_mark(&super::fixtures::mark_record(1)?, &act(1)).await?;
-            storage.publish_release(&release_record(1, 1, "1.0.0")?, &[key(b"a")?], &act(1)).await?;
+            storage.publish_release(&release_record(1, 1, "1.0.0")?, &[(closure(1), key(b"a")?)], &act(1)).await?;
             storage.put_group(&super::fixtures::group_record(1, 1, &[1])?, &act(1)).await?;
             let revision = storage.put_rules(&name("rules")?, b"{}", None, &act(1)).await?;
             (revision, storage.memberships(user(1)).await?)
@@ -167,7 +167,7 @@ persistent_cases! {
         equal("the marks", &storage.marks().await?, &vec![super::fixtures::mark_record(1)?])?;
         equal("the releases", &storage.releases(workspace(1)).await?, &vec![release_record(1, 1, "1.0.0")?])?;
         let closures = storage.closures_of(workspace(1), &key(b"a")?).await?;
-        equal("the closures", &closures, &vec![super::fixtures::closure(1)])?;
+        equal("the closures", &closures, &vec![closure(1)])?;
         equal("the memberships", &storage.memberships(user(1)).await?, &places)?;
         let found = storage.workspace(workspace(2)).await?;
         equal("a workspace", &found, &Some(super::fixtures::workspace_record(2, 2)?))?;

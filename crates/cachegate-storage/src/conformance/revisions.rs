@@ -3,7 +3,7 @@
 use cachegate_types::{Epoch, Revision};
 
 use super::fixtures::{
-    act, at, every_act, feed, furnish, group_record, issue, key, organization, race, refused_acts,
+    act, at, closure, every_act, feed, furnish, group_record, issue, key, organization, race, refused_acts,
     release_record, revoked, token, token_record, trace, untouched, user_record, wait, workspace_record,
 };
 use super::outcome::equal;
@@ -50,7 +50,7 @@ cases! {
         let second = workspace_record(9, 1)?;
         storage.create_workspace(&second, &act(1)).await?;
         issue(&*storage, &token_record(1)?).await?;
-        storage.publish_release(&release_record(1, 1, "1.0.0")?, &[key(b"a")?], &act(1)).await?;
+        storage.publish_release(&release_record(1, 1, "1.0.0")?, &[(closure(1), key(b"a")?)], &act(1)).await?;
         let published = release_record(1, 1, "1.0.0")?;
         storage.yank_release(published.workspace, &published.version, &act(1)).await?;
         storage.put_sealed("k", b"sealed").await?;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use cachegate::{
     Authentication, Authority, CLOSURE_TOKEN_LIFE, DeviceAccess, IssueError, Issued, ManageError,
-    NotAdmitted, PersonalForm, PublishError, ReleaseSpec, Request, ResolveError, StoredEntry, Verdict,
+    NotAdmitted, OutputSpec, PersonalForm, PublishError, ReleaseSpec, Request, ResolveError, StoredEntry,
+    Verdict,
 };
 use cachegate_policy::{Listed, ListedParty, LockScope};
 use cachegate_storage::{MarkScope, ReleaseRecord, TokenKind};
@@ -72,7 +73,7 @@ async fn publish_of(
         workspace: scene.workspace,
         version: &version(release),
         entry: of((&entry, label.as_slice())),
-        closure: (!closure.is_empty()).then_some(needed.as_slice()),
+        outputs: &[OutputSpec { name: "out", closure: &needed }][..usize::from(!closure.is_empty())],
     };
     scene.gate.publish_release(by, &spec, NOW.into()).await
 }
@@ -103,7 +104,7 @@ async fn closure(
     asked: &str,
     life: Option<Duration>,
 ) -> Result<(ReleaseRecord, Issued), ResolveError> {
-    scene.gate.resolve_closure(who, scene.workspace, &requirement(asked), life, NOW.into()).await
+    scene.gate.resolve_closure(who, scene.workspace, &requirement(asked), None, life, NOW.into()).await
 }
 
 /// The answer about an entry, with the evidence that the gate itself has.
@@ -189,7 +190,7 @@ fn a_release_names_an_admitted_entry_of_main_or_above() {
         let label = write(&scene, &main.token, "output").await;
         let entry = StoredEntry { key: &key("output"), label: &label, digest: &[0xb1; 32] };
         let release = version("1.0.0");
-        let spec = ReleaseSpec { workspace: scene.workspace, version: &release, entry, closure: None };
+        let spec = ReleaseSpec { workspace: scene.workspace, version: &release, entry, outputs: &[] };
         let answer = scene.gate.publish_release(&by, &spec, NOW.into()).await;
         assert!(
             matches!(answer, Err(PublishError::NotAdmitted { reason: NotAdmitted::AnotherBody, .. })),
@@ -224,7 +225,8 @@ fn a_closure_holds_entries_of_the_releases_lane_or_above() {
             let entry = StoredEntry { key: &output, label: &labels.0, digest: &BODY };
             let closure = [entry, StoredEntry { key: &needed, label: &labels.1, digest: &BODY }];
             let workspace = scene.workspace;
-            let spec = ReleaseSpec { workspace, version: &release, entry, closure: Some(&closure) };
+            let outputs = [OutputSpec { name: "out", closure: &closure }];
+            let spec = ReleaseSpec { workspace, version: &release, entry, outputs: &outputs };
             scene.gate.publish_release(&OPERATOR, &spec, NOW.into()).await
         };
         match attempt(&shipped, &main).await {
@@ -347,6 +349,52 @@ fn whoever_may_not_resolve_is_told_why_and_each_question_leaves_one_record() {
 }
 
 #[test]
+fn a_closure_token_reads_what_its_output_needs_and_nothing_of_another() {
+    block_on(async {
+        let scene = Scene::new().await;
+        let writer = scene.ci_token(AccessLevel::ReadWrite, Lane::main()).await;
+        let keys = ["release", "shared", "of lib", "of bin"].map(key);
+        let mut labels = Vec::new();
+        for name in ["release", "shared", "of lib", "of bin"] {
+            labels.push(write(&scene, &writer, name).await);
+        }
+        let stored = |at: usize| StoredEntry { key: &keys[at], label: &labels[at], digest: &BODY };
+        let (lib, bin) = ([stored(1), stored(2)], [stored(1), stored(3)]);
+        let outputs = [OutputSpec { name: "lib", closure: &lib }, OutputSpec { name: "bin", closure: &bin }];
+        let (workspace, release) = (scene.workspace, version("1.0.0"));
+        let publish = async |outputs: &[OutputSpec<'_>]| {
+            let spec = ReleaseSpec { workspace, version: &release, entry: stored(0), outputs };
+            scene.gate.publish_release(&OPERATOR, &spec, NOW.into()).await
+        };
+        let long = "x".repeat(OutputSpec::LONGEST_NAME + 1);
+        for wrong in ["", long.as_str(), "lib"] {
+            let answer = publish(&[outputs[0], OutputSpec { name: wrong, closure: &bin }]).await;
+            assert!(matches!(answer, Err(PublishError::OutputName)), "{wrong}: {answer:?}");
+        }
+        let record = publish(&outputs).await.expect("published");
+        assert_eq!(record.closures.keys().map(|name| &**name).collect::<Vec<_>>(), ["bin", "lib"]);
+
+        let source = resolve_only(&scene, "1", true).await;
+        let who = scene.authenticate(&source.token).await;
+        let asked = requirement("1");
+        let reading = async |output: Option<&str>| {
+            scene.gate.resolve_closure(&who, workspace, &asked, output, None, NOW.into()).await
+        };
+        for none in [None, Some("doc"), Some("")] {
+            let answer = reading(none).await;
+            assert!(matches!(answer, Err(ResolveError::NoClosure { outputs: 2, .. })), "{answer:?}");
+        }
+        for (output, own, other) in [("lib", "of lib", "of bin"), ("bin", "of bin", "of lib")] {
+            let (_, issued) = reading(Some(output)).await.expect("a token");
+            let reader = scene.authenticate(&issued.token).await;
+            for (entry, expected) in [("shared", "allowed"), (own, "allowed"), (other, "restricted")] {
+                assert_eq!(code(&scene, &reader, Action::Read, entry).await, expected, "{output}: {entry}");
+            }
+        }
+    });
+}
+
+#[test]
 fn a_closure_token_reads_exactly_its_releases_closure() {
     block_on(async {
         let scene = Scene::new().await;
@@ -360,8 +408,7 @@ fn a_closure_token_reads_exactly_its_releases_closure() {
         let record = &issued.record;
         assert_eq!((record.kind, record.workspace), (TokenKind::Closure, Some(scene.workspace)));
         assert_eq!(record.ancestors, [source.record.id]);
-        let named =
-            Restriction::Closure { workspace: scene.workspace, closure: release.closure.expect("one") };
+        let named = Restriction::Closure { workspace: scene.workspace, closure: release.closures["out"] };
         assert!(record.restrictions.contains(&named));
         assert_eq!(record.description.as_str(), "closure of release 1.0.0");
         let reader = scene.authenticate(&issued.token).await;
