@@ -1,4 +1,32 @@
-//! GitHub as a directory.
+//! GitHub as a directory: webhooks that end things at once, and pulls that decide.
+//!
+//! GitHub sends a delivery once, late, twice, out of order or never, and signs neither its id nor a time. So a delivery
+//! is never the truth, only news:
+//!
+//! - **What ended ends at once**, before the delivery is answered. At worst it was old news, the person had come back
+//!   meanwhile, and is locked out until the pull that follows; their tokens stay dead, as those of everyone who left. To
+//!   wait and ask first would leave somebody in whom GitHub has let go, for as long as GitHub does not answer.
+//! - **What began is only a hint** that GitHub should be asked. A delivery lets nobody in: not an old one, not one that
+//!   overtook the removal sent after it, not one whose payload says `pending`.
+//! - **A delivery counts once** by its id, where it ended something: the same one played again does not lock out
+//!   somebody who came back. It is noted as begun before it is acted on and as done afterwards, so that one that was cut
+//!   off is finished when it is sent again. The body says nothing of this: two removals of one person are the same bytes.
+//! - **A pull decides**: it reads every page of every list, or it changes nothing. Whoever it lists is in, and whoever it
+//!   does not and an earlier pull brought is out. Whoever somebody else put in, and GitHub never listed, stays.
+//! - **A pull that asked before something ended does not undo it.** Endings are counted in the store, and noted before
+//!   they are acted on. A pull reads the count before its first question, and leaves out whom an ending since then
+//!   concerns; the next pull, which asked later, decides. Looking and acting are one step here; between nodes a pull looks
+//!   once more after it has acted.
+//! - **Somebody slips from page to page while others leave**, and one reading of a list misses them. Where a pull would
+//!   take something away it reads everything a second time, and takes away what is missing from both.
+//! - **A list may be quietly cut down**: a token that may not read members gets those who show themselves to everybody,
+//!   with a status that says that all is well. The teams are read first, which nobody gets without that right.
+//!
+//! People, teams and organizations are known by their numeric ids, in payloads, in the store and in the addresses that
+//! are asked; names are shown, and decide nothing.
+//!
+//! Not covered: GitHub's API itself answering with what was true a moment ago. The pull after a hint waits some seconds
+//! for that, and the next one mends it.
 
 mod api;
 mod endings;
