@@ -166,11 +166,10 @@ impl Members for SqliteStorage {
     async fn remove_group(&self, id: GroupId, act: &Act) -> Stored<Revision> {
         let act = act.clone();
         self.act(move |tx| {
+            let found = tx.group(id)?.ok_or(StoreError::Missing { what: "group" })?;
             tx.delete("DELETE FROM team_members WHERE team = ?", &cells![id])?;
-            if tx.delete("DELETE FROM teams WHERE id = ?", &cells![id])? == 0 {
-                return Err(StoreError::Missing { what: "group" });
-            }
-            tx.commit(&ChangeKind::Group(id), &acts::remove_group(id, &act))
+            tx.delete("DELETE FROM teams WHERE id = ?", &cells![id])?;
+            tx.commit(&ChangeKind::Group(id), &acts::remove_group(found.organization, id, &act))
         })
         .await
     }

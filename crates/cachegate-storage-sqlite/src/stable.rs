@@ -171,11 +171,10 @@ impl Locks for SqliteStorage {
     async fn lift_lock(&self, id: LockId, act: &Act) -> Stored<Revision> {
         let act = act.clone();
         self.act(move |tx| {
-            if tx.delete_lock(id)? {
-                tx.commit(&ChangeKind::Locks, &acts::lift_lock(id, &act))
-            } else {
-                Err(StoreError::Missing { what: "lock" })
-            }
+            let found = tx.locks()?.into_iter().find(|record| record.lock.id == id);
+            let record = found.ok_or(StoreError::Missing { what: "lock" })?;
+            tx.delete_lock(id)?;
+            tx.commit(&ChangeKind::Locks, &acts::lift_lock(&record, &act))
         })
         .await
     }
@@ -204,11 +203,10 @@ impl Distrust for SqliteStorage {
     async fn lift_mark(&self, id: MarkId, act: &Act) -> Stored<Revision> {
         let act = act.clone();
         self.act(move |tx| {
-            if tx.delete_mark(id)? {
-                tx.commit(&ChangeKind::Marks, &acts::lift_mark(id, &act))
-            } else {
-                Err(StoreError::Missing { what: "mark" })
-            }
+            let found = tx.marks()?.into_iter().find(|record| record.id == id);
+            let record = found.ok_or(StoreError::Missing { what: "mark" })?;
+            tx.delete_mark(id)?;
+            tx.commit(&ChangeKind::Marks, &acts::lift_mark(&record, &act))
         })
         .await
     }

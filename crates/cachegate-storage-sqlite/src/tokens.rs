@@ -228,7 +228,7 @@ impl Tokens for SqliteStorage {
             if found.revoked.is_some() {
                 return Ok(tx.revision());
             }
-            let entry = acts::revoke_token(id, &revoked, &act);
+            let entry = acts::revoke_token(&found, &revoked, &act);
             tx.replace_token(&TokenRecord { revoked: Some(revoked), ..found })?;
             tx.commit(&ChangeKind::Token(id), &entry)
         })

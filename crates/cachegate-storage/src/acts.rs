@@ -131,13 +131,23 @@ pub fn remove_group(organization: OrganizationId, id: GroupId, act: &Act) -> Aud
 
 /// Of [`crate::Tokens::insert_token`].
 pub fn insert_token(record: &TokenRecord, act: &Act) -> AuditEntry {
-    entry(act, TOKEN_ISSUED, token_target(record.organization, record.id), format!("{}: {}", record.kind.as_str(), record.description))
+    entry(
+        act,
+        TOKEN_ISSUED,
+        token_target(record.organization, record.id),
+        format!("{}: {}", record.kind.as_str(), record.description),
+    )
 }
 
 /// Of [`crate::Tokens::rotate_token`].
 pub fn rotate_token(predecessor: TokenId, successor: &TokenRecord, act: &Act) -> AuditEntry {
     // A token and its successor belong to the same organization.
-    entry(act, TOKEN_ROTATED, token_target(successor.organization, predecessor), format!("successor {}", successor.id))
+    entry(
+        act,
+        TOKEN_ROTATED,
+        token_target(successor.organization, predecessor),
+        format!("successor {}", successor.id),
+    )
 }
 
 /// Of [`crate::Tokens::revoke_token`].

@@ -432,10 +432,17 @@ pub struct AuditEntry {
     pub act: Act,
     /// What, as a stable `snake_case` code.
     pub code: Arc<str>,
-    /// To what: the id of a record, or empty.
+    /// To what: the id of a record, behind the id of what it belongs to and `/` where there is one; or empty.
     pub target: Arc<str>,
     /// More, as one line for people. Never a secret.
     pub detail: Description,
+}
+
+impl AuditEntry {
+    /// Whether it was done to the thing of this id, wherever that belongs.
+    pub fn is_about(&self, id: &str) -> bool {
+        *self.target == *id || self.target.rsplit_once('/').is_some_and(|(_, last)| last == id)
+    }
 }
 
 /// An entry in its place in the chain.

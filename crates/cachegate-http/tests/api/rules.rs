@@ -355,7 +355,15 @@ fn members_and_groups_are_their_administrators_to_manage() {
     assert_eq!(api.delete(admin, &format!("{place}/groups/{group}")).told(), "204");
     assert_eq!(api.delete(admin, &format!("{place}/groups/{group}")).told(), "404 not_found");
     // Leaving ends it at once.
-    assert_eq!(api.delete(admin, &path).told(), "204");
+    let preview = api.get(admin, &format!("{path}/departure"));
+    assert_eq!(preview.told(), "200");
+    assert_eq!(preview.body["role"], "admin");
+    assert_eq!(preview.body["dying"].as_array().map(Vec::len), Some(1), "what the person signs in with");
+    assert_eq!(preview.body["staying"], json!([]));
+    assert!(preview.body["dying"][0].get("description").is_none(), "what a person calls it is theirs");
+    let left = api.delete(admin, &path);
+    assert_eq!((left.told(), &left.body), ("200".to_owned(), &preview.body), "before and after tell the same");
+    assert_eq!(api.get(admin, &format!("{path}/departure")).told(), "404 not_found");
     assert_eq!(api.get(admin, &path).told(), "404 not_found");
     assert_eq!(api.get(&ada, &place).told(), "404 not_found");
     assert_eq!(ids(&api.get(&ada, "/organizations")), Vec::<String>::new());

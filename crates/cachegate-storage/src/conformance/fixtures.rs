@@ -409,14 +409,14 @@ pub(super) async fn every_act(storage: &dyn Storage) -> Result<Vec<Done>, Violat
     let revision = storage.put_group(&people, &act).await?;
     loud(revision, ChangeKind::Group(people.id), acts::put_group(&people, &act));
     let revision = storage.remove_group(people.id, &act).await?;
-    loud(revision, ChangeKind::Group(people.id), acts::remove_group(people.id, &act));
+    loud(revision, ChangeKind::Group(people.id), acts::remove_group(first.id, people.id, &act));
     let revision = storage.remove_member(first.id, person.id, &act).await?;
     loud(revision, ChangeKind::User(person.id), acts::remove_member(first.id, person.id, &act));
     let revision = storage.rotate_token(old.id, &new, at(60), &act).await?;
     loud(revision, ChangeKind::Token(old.id), acts::rotate_token(old.id, &new, &act));
     let leak = revoked(20)?;
     let revision = storage.revoke_token(new.id, &leak, &act).await?;
-    loud(revision, ChangeKind::Token(new.id), acts::revoke_token(new.id, &leak, &act));
+    loud(revision, ChangeKind::Token(new.id), acts::revoke_token(&new, &leak, &act));
     let many = mass(MassScope::Anchor(name("github")?), Some(20))?;
     let revision = storage.revoke_many(&many, &act).await?;
     loud(revision, ChangeKind::Revocations, acts::revoke_many(&many, &act));
@@ -430,12 +430,12 @@ pub(super) async fn every_act(storage: &dyn Storage) -> Result<Vec<Done>, Violat
     let revision = storage.put_lock(&locked, &act).await?;
     loud(revision, ChangeKind::Locks, acts::put_lock(&locked, &act));
     let revision = storage.lift_lock(lock(1), &act).await?;
-    loud(revision, ChangeKind::Locks, acts::lift_lock(lock(1), &act));
+    loud(revision, ChangeKind::Locks, acts::lift_lock(&locked, &act));
     let marked = mark_record(1)?;
     let revision = storage.put_mark(&marked, &act).await?;
     loud(revision, ChangeKind::Marks, acts::put_mark(&marked, &act));
     let revision = storage.lift_mark(mark(1), &act).await?;
-    loud(revision, ChangeKind::Marks, acts::lift_mark(mark(1), &act));
+    loud(revision, ChangeKind::Marks, acts::lift_mark(&marked, &act));
     Ok(done)
 }
 

@@ -327,10 +327,11 @@ impl Model {
                 }
             }
             Deed::RemoveGroup { id } => {
-                let known = self.groups.iter().any(|known| known.id == group(*id));
+                let known = self.groups.iter().find(|known| known.id == group(*id));
+                let place = known.map_or(organization(0), |known| known.organization);
+                let wrong = problems(&[(known.is_none(), Refusal::Missing)]);
                 let found = storage.remove_group(group(*id), &act).await;
-                let entry = acts::remove_group(group(*id), &act);
-                let wrong = problems(&[(!known, Refusal::Missing)]);
+                let entry = acts::remove_group(place, group(*id), &act);
                 if self.loud(found, &wrong, ChangeKind::Group(group(*id)), entry)? {
                     self.groups.retain(|known| known.id != group(*id));
                 }
@@ -391,7 +392,11 @@ impl Model {
                     check!(includes, "a second revocation answered {found:?}");
                 } else {
                     let wrong = problems(&[(self.token(id).is_none(), Refusal::Missing)]);
-                    let entry = acts::revoke_token(id, &leak, &act);
+                    // Of what is missing nothing is noted.
+                    let entry = match self.token(id) {
+                        Some(known) => acts::revoke_token(known, &leak, &act),
+                        None => acts::revoke_token(&token_record(1)?, &leak, &act),
+                    };
                     if self.loud(found, &wrong, ChangeKind::Token(id), entry)? {
                         for token in self.tokens.iter_mut().filter(|token| token.id == id) {
                             token.revoked = Some(leak.clone());
@@ -486,7 +491,7 @@ impl Model {
                 let known = self.locks.iter().any(|known| known.lock.id == lock(*id));
                 let found = storage.lift_lock(lock(*id), &act).await;
                 let wrong = problems(&[(!known, Refusal::Missing)]);
-                if self.loud(found, &wrong, ChangeKind::Locks, acts::lift_lock(lock(*id), &act))? {
+                if self.loud(found, &wrong, ChangeKind::Locks, acts::lift_lock(&lock_record(*id)?, &act))? {
                     self.locks.retain(|known| known.lock.id != lock(*id));
                 }
             }
@@ -503,7 +508,7 @@ impl Model {
                 let known = self.marks.iter().any(|known| known.id == mark(*id));
                 let found = storage.lift_mark(mark(*id), &act).await;
                 let wrong = problems(&[(!known, Refusal::Missing)]);
-                if self.loud(found, &wrong, ChangeKind::Marks, acts::lift_mark(mark(*id), &act))? {
+                if self.loud(found, &wrong, ChangeKind::Marks, acts::lift_mark(&mark_record(*id)?, &act))? {
                     self.marks.retain(|known| known.id != mark(*id));
                 }
             }
@@ -547,7 +552,8 @@ impl Model {
                 equal("how many are gone", &storage.purge_pending(at(u32::from(*now))).await?, &gone)?;
             }
             Deed::PublishRelease { id, workspace: place, version: number, closures: sets, keys } => {
-                let outputs = (1..).zip(sets).map(|(output, set): (u8, _)| (output.to_string().into(), closure(*set)));
+                let outputs =
+                    (1..).zip(sets).map(|(output, set): (u8, _)| (output.to_string().into(), closure(*set)));
                 let record = ReleaseRecord {
                     closures: outputs.collect(),
                     ..release_record(*id, *place, version_of(*number))?
@@ -808,7 +814,8 @@ impl Model {
                     .iter()
                     .filter(|(record, _)| record.workspace == workspace(place))
                     .flat_map(|(record, keys)| {
-                        let held = |id: &&ClosureId| keys.iter().any(|(set, held)| set == *id && *held == key);
+                        let held =
+                            |id: &&ClosureId| keys.iter().any(|(set, held)| set == *id && *held == key);
                         record.closures.values().filter(held).copied().collect::<Vec<_>>()
                     })
                     .collect();

@@ -199,8 +199,8 @@ cases! {
             })?;
             let records = whole_audit(&*storage).await?;
             let place = |code: &str, id: TokenId| {
-                let target = id.to_string();
-                records.iter().position(|found| *found.entry.code == *code && *found.entry.target == *target)
+                let id = id.to_string();
+                records.iter().position(|found| *found.entry.code == *code && found.entry.is_about(&id))
             };
             let ended = place(acts::TOKEN_REVOKED, parent);
             for (child, born) in children.iter().zip(born) {

@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use cachegate_policy::LockScope;
-use cachegate_storage::{AuditRecord, MarkScope, acts, verify_chain};
+use cachegate_storage::{AuditRecord, acts, verify_chain};
 use cachegate_types::{Action, OrganizationId, Principal, Resource, Timestamp, TokenId, WorkspaceId};
 
 use crate::Gate;
@@ -33,7 +32,7 @@ impl AuditFilter {
         let entry = &record.entry;
         self.code.as_deref().is_none_or(|code| *code == *entry.code)
             && self.by.as_ref().is_none_or(|by| *by == entry.act.by)
-            && self.target.as_deref().is_none_or(|target| *target == *entry.target)
+            && self.target.as_deref().is_none_or(|target| entry.is_about(target))
             && self.since.is_none_or(|since| entry.act.at >= since)
             && self.until.is_none_or(|until| entry.act.at <= until)
     }
@@ -75,10 +74,7 @@ impl Gate {
         let records = inner.audit_after(after, SCANNED).await?;
         let whole = records.len() < SCANNED;
         let last = records.last().map(|record| record.number);
-        let mut places = match organization {
-            Some(organization) => Some(Places::of(inner, organization).await?),
-            None => None,
-        };
+        let mut places = organization.map(Places::of);
         let mut items = Vec::new();
         for record in records.into_iter().filter(|record| filter.takes(record)) {
             let concerned = match &mut places {
@@ -132,58 +128,29 @@ impl Inner {
 /// What belongs to one organization, looked up once for each page.
 struct Places {
     organization: OrganizationId,
-    groups: Vec<String>,
-    locks: Vec<String>,
-    marks: Vec<String>,
     workspaces: HashMap<WorkspaceId, bool>,
     tokens: HashMap<TokenId, bool>,
 }
 
 impl Places {
-    async fn of(inner: &Inner, organization: OrganizationId) -> Result<Self, ManageError> {
-        let storage = inner.held.storage();
-        let mut places = Self {
-            organization,
-            groups: storage.groups(organization).await?.iter().map(|group| group.id.to_string()).collect(),
-            locks: Vec::new(),
-            marks: Vec::new(),
-            workspaces: HashMap::new(),
-            tokens: HashMap::new(),
-        };
-        for record in storage.locks().await? {
-            let ours = match &record.lock.scope {
-                LockScope::Organization(id) => *id == organization,
-                LockScope::Workspace(id) => places.workspace(inner, *id).await?,
-                LockScope::Everything | LockScope::Principal(_) | LockScope::Lane(_) => false,
-            };
-            if ours {
-                places.locks.push(record.lock.id.to_string());
-            }
-        }
-        for record in storage.marks().await? {
-            let ours = match &record.scope {
-                MarkScope::Token(id) => places.token(inner, *id).await?,
-                MarkScope::Window { workspace: Some(id), .. } => places.workspace(inner, *id).await?,
-                MarkScope::Window { workspace: None, .. } | MarkScope::Principal(_) | MarkScope::Run(_) => {
-                    false
-                }
-            };
-            if ours {
-                places.marks.push(record.id.to_string());
-            }
-        }
-        Ok(places)
+    fn of(organization: OrganizationId) -> Self {
+        Self { organization, workspaces: HashMap::new(), tokens: HashMap::new() }
     }
 
-    /// Whether a record is about this organization. What is no longer there, such as a group that was removed, is
-    /// nobody's but the operator's.
+    /// Whether a record is about this organization.
     async fn concerns(&mut self, inner: &Inner, record: &AuditRecord) -> Result<bool, ManageError> {
         let target = &*record.entry.target;
         let ours = self.organization.to_string();
         match &*record.entry.code {
             acts::ORGANIZATION_CREATED => Ok(target == ours),
             acts::RULES_WRITTEN => Ok(target.strip_prefix(lives::DOCUMENTS).is_some_and(|id| id == ours)),
-            acts::MEMBER_SET | acts::MEMBER_REMOVED => {
+            acts::MEMBER_SET
+            | acts::MEMBER_REMOVED
+            | acts::GROUP_SET
+            | acts::GROUP_REMOVED
+            | acts::TOKEN_ISSUED
+            | acts::TOKEN_ROTATED
+            | acts::TOKEN_REVOKED => {
                 Ok(target.split_once('/').is_some_and(|(organization, _)| organization == ours))
             }
             acts::WORKSPACE_CREATED | acts::SETTINGS_CHANGED | acts::LIST_CHANGED => match target.parse() {
@@ -196,22 +163,22 @@ impl Places {
                     Some(Err(_)) | None => Ok(false),
                 }
             }
-            acts::GROUP_SET | acts::GROUP_REMOVED => Ok(self.groups.iter().any(|id| id == target)),
-            acts::LOCK_SET | acts::LOCK_LIFTED => Ok(self.locks.iter().any(|id| id == target)),
-            acts::MARK_SET | acts::MARK_LIFTED => Ok(self.marks.iter().any(|id| id == target)),
-            acts::TOKEN_ISSUED | acts::TOKEN_ROTATED | acts::TOKEN_REVOKED => match target.parse() {
-                Ok(id) => self.token(inner, id).await,
-                Err(_) => Ok(false),
-            },
-            acts::TOKENS_REVOKED => {
-                if target == ours {
-                    return Ok(true);
-                }
-                let (Ok(workspace), Ok(token)) = (target.parse(), target.parse()) else { return Ok(false) };
-                Ok(self.workspace(inner, workspace).await? || self.token(inner, token).await?)
+            acts::LOCK_SET | acts::LOCK_LIFTED | acts::MARK_SET | acts::MARK_LIFTED => {
+                let Some((place, _)) = target.split_once('/') else { return Ok(false) };
+                self.holds(inner, place).await
             }
+            acts::TOKENS_REVOKED => self.holds(inner, target).await,
             _ => Ok(false),
         }
+    }
+
+    /// Whether this is the organization, or a workspace or a token of it.
+    async fn holds(&mut self, inner: &Inner, place: &str) -> Result<bool, ManageError> {
+        if place.parse() == Ok(self.organization) {
+            return Ok(true);
+        }
+        let (Ok(workspace), Ok(token)) = (place.parse(), place.parse()) else { return Ok(false) };
+        Ok(self.workspace(inner, workspace).await? || self.token(inner, token).await?)
     }
 
     async fn workspace(&mut self, inner: &Inner, id: WorkspaceId) -> Result<bool, ManageError> {

@@ -164,7 +164,7 @@ fn a_token_of_one_kind_is_not_taken_for_a_row_of_another() {
                 let answer = reason(&scene, token.to_text(&brand).expose_secret(), NOW.into()).await;
                 let expected = match (kind, letter) {
                     (TokenKind::Ci, OpaqueKind::Ci) | (TokenKind::Personal, OpaqueKind::Personal) => Ok(()),
-                    (TokenKind::Refresh, OpaqueKind::Refresh) => {
+                    (TokenKind::Refresh, OpaqueKind::Refresh) | (TokenKind::Browser, OpaqueKind::Browser) => {
                         Err(NotAuthenticated::Refused { code: "wrong_token_kind" })
                     }
                     _ => Err(NotAuthenticated::Unknown),

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cachegate::{
-    Authority, DEVICE_TOKEN_LIFE, DeviceAccess, Gate, IssueError, Issued, ManageError, MemoryVault,
-    PersonalForm, TokenSpec,
+    AuditFilter, Authority, DEVICE_TOKEN_LIFE, DeviceAccess, Gate, IssueError, Issued, Made, ManageError,
+    MemoryVault, PersonalForm, TOKEN_RETENTION, TokenSpec,
 };
-use cachegate_storage::{MassScope, MemoryStorage, Storage, TokenFilter};
+use cachegate_policy::LockScope;
+use cachegate_storage::{GroupRecord, MarkScope, MassScope, MemoryStorage, Storage, TokenFilter};
 use cachegate_testkit::{NOW, Scene, block_on};
 use cachegate_types::{
     AccessLevel, Action, ActionSet, Description, Epoch, Lane, Name, Principal, Role, SecretText, Timestamp,
@@ -477,6 +478,44 @@ fn recovery_ends_every_token_of_the_first_owner_and_makes_one() {
 }
 
 #[test]
+fn what_is_gone_stays_in_its_organizations_audit_and_in_no_others() {
+    block_on(async {
+        let scene = Scene::new().await;
+        let (gate, organization) = (&scene.gate, scene.organization);
+        let hour = Duration::from_secs(3600);
+        let token = scene.issue(&ci(scene.workspace, AccessLevel::ReadOnly), Some(hour)).await.record.id;
+        gate.revoke(&OPERATOR, token, why(), NOW.into()).await.expect("revoked");
+        let people = "people".parse().expect("a name");
+        let group = gate.create_group(&OPERATOR, organization, people, Vec::new(), None, NOW.into()).await;
+        let Made::Now(GroupRecord { id: group, .. }) = group.expect("made") else { panic!("made now") };
+        gate.remove_group(&OPERATOR, organization, group, NOW.into()).await.expect("removed");
+        let mut gone = vec![token.to_string(), group.to_string()];
+        for scope in [LockScope::Organization(organization), LockScope::Workspace(scene.workspace)] {
+            let lock = gate.lock(&OPERATOR, scope, ActionSet::ALL, None, why(), NOW.into()).await;
+            let (lock, _) = lock.expect("locked");
+            gate.lift_lock(&OPERATOR, lock, NOW.into()).await.expect("lifted");
+            gone.push(lock.to_string());
+        }
+        let window = MarkScope::Window { workspace: Some(scene.workspace), from: NOW.into(), to: NOW.into() };
+        let (mark, _) = gate.distrust(&OPERATOR, window, why(), NOW.into()).await.expect("marked");
+        gate.trust_again(&OPERATOR, mark, NOW.into()).await.expect("lifted");
+        gone.push(mark.to_string());
+        let late = later(3600).saturating_add(TOKEN_RETENTION).saturating_add(hour);
+        assert!(gate.purge(late).await.expect("purged").tokens > 0);
+        assert!(scene.storage.token(token).await.expect("readable").is_none(), "forgotten");
+
+        let other = gate.create_organization(&OPERATOR, "other".parse().expect("a name"), NOW.into()).await;
+        let other = other.expect("made");
+        for id in &gone {
+            let about = AuditFilter { target: Some(id.clone()), ..AuditFilter::default() };
+            let of = async |place| gate.audit(&OPERATOR, Some(place), &about, 0, 10, NOW.into()).await;
+            assert_eq!(of(organization).await.expect("a page").items.len(), 2, "{id}: made and gone");
+            assert_eq!(of(other).await.expect("a page").items.len(), 0, "{id}");
+        }
+    });
+}
+
+#[test]
 fn an_act_names_its_author_and_token_in_the_audit() {
     block_on(async {
         let scene = Scene::new().await;
@@ -487,6 +526,7 @@ fn an_act_names_its_author_and_token_in_the_audit() {
         let last = &audit.last().expect("a record").entry;
         assert_eq!(last.act.by, Principal::User(scene.owner));
         assert_eq!(last.act.token, who.token_id());
-        assert_eq!(&*last.target, token.to_string());
+        assert_eq!(*last.target, format!("{}/{token}", scene.organization));
+        assert!(last.is_about(&token.to_string()));
     });
 }
