@@ -31,7 +31,7 @@ macro_rules! manifests {
     };
 }
 
-const NPM_CLIENTS: [NpmClient; 6] = [
+const NPM_CLIENTS: [NpmClient; 7] = [
     NpmClient {
         name: "bazel",
         variable: "CACHEGATE_BAZEL",
@@ -58,6 +58,12 @@ const NPM_CLIENTS: [NpmClient; 6] = [
         manifests: manifests!("openid-client"),
     },
     NpmClient {
+        name: "puppeteer",
+        variable: "CACHEGATE_PUPPETEER",
+        proof: "puppeteer-core/package.json",
+        manifests: manifests!("puppeteer"),
+    },
+    NpmClient {
         name: "turbo",
         variable: "CACHEGATE_TURBO",
         proof: ".bin/turbo",
@@ -76,7 +82,7 @@ struct PythonClient {
     requirements: &'static str,
 }
 
-const PYTHON_CLIENTS: [PythonClient; 4] = [
+const PYTHON_CLIENTS: [PythonClient; 5] = [
     PythonClient {
         name: "authlib",
         variable: "CACHEGATE_AUTHLIB",
@@ -101,6 +107,12 @@ const PYTHON_CLIENTS: [PythonClient; 4] = [
         program: "st",
         requirements: include_str!("../clients/schemathesis/requirements.txt"),
     },
+    PythonClient {
+        name: "scim2-tester",
+        variable: "CACHEGATE_SCIM2_TESTER",
+        program: "python",
+        requirements: include_str!("../clients/scim2-tester/requirements.txt"),
+    },
 ];
 
 /// A program that a Debian package brings.
@@ -111,8 +123,9 @@ struct Program {
     package: &'static str,
 }
 
-const PROGRAMS: [Program; 5] = [
+const PROGRAMS: [Program; 6] = [
     Program { need: "ccache", command: "ccache", package: "ccache" },
+    Program { need: "chromium", command: "chromium", package: "chromium" },
     Program { need: "curl", command: "curl", package: "curl" },
     Program { need: "git", command: "git", package: "git" },
     Program { need: "nix", command: "nix", package: "nix-bin" },

@@ -1,6 +1,7 @@
 //! The organizations of who is signed in.
 
 use askama::Template;
+use cachegate_types::Role;
 
 use super::{View, here};
 use crate::app::{Answered, Call};
@@ -17,7 +18,8 @@ struct Organization {
     role: &'static str,
     personal: bool,
     url: String,
-    tokens: String,
+    /// Where its device tokens are, for those who manage them.
+    tokens: Option<String>,
 }
 
 pub(crate) async fn show(call: &Call) -> Answered {
@@ -28,7 +30,7 @@ pub(crate) async fn show(call: &Call) -> Answered {
         role: found.role.map_or("", |role| role.as_str()),
         personal: found.record.personal_of.is_some(),
         url: here(found, View::Workspaces, &[]),
-        tokens: here(found, View::DeviceTokens, &[]),
+        tokens: (found.role != Some(Role::Member)).then(|| here(found, View::DeviceTokens, &[])),
     });
     let main = Home {
         organizations: organizations.collect(),

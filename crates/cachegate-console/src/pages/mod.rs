@@ -16,6 +16,7 @@ mod workspaces;
 
 use askama::Template;
 use cachegate::{OrganizationView, WorkspaceView};
+use cachegate_types::Role;
 
 use crate::app::{Answered, Call, Failure};
 use crate::fields::address;
@@ -147,7 +148,10 @@ impl<'a> Tabs<'a> {
     }
 
     pub(crate) fn of_organization(&self) -> Vec<Tab> {
-        View::ALL.into_iter().filter(|view| !view.of_workspace()).map(|view| self.tab(view)).collect()
+        // Whoever is a mere member is not led to what is for administrators.
+        let leads = |view: &View| *view == View::Workspaces || self.organization.role != Some(Role::Member);
+        let views = View::ALL.into_iter().filter(|view| !view.of_workspace() && leads(view));
+        views.map(|view| self.tab(view)).collect()
     }
 
     pub(crate) fn of_workspace(&self) -> Vec<Tab> {

@@ -1,5 +1,12 @@
 //! The console, driven in process.
 
+mod boundaries;
+mod browser;
 mod forms;
+mod rules;
+mod scale;
+mod secrets;
 mod support;
+mod text;
 mod tokens;
+mod workspaces;

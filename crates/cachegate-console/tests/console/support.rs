@@ -4,20 +4,56 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
-use cachegate::{Authentication, Credential, PersonalForm, TokenSpec};
-use cachegate_console::Console;
+use cachegate::{
+    Authentication, Authority, Credential, PersonalForm, ReleaseSpec, StoredEntry, TokenSpec, Verdict,
+    Workloads,
+};
+use cachegate_console::{Console, CountEntries};
+use cachegate_federation::{
+    AnchorBuilder, Fact, Federation, GrantPlan, Keys, LaneChoice, Pin, Platform, RuleBuilder, RulesDocument,
+    Test, When,
+};
+use cachegate_fetch::Fetch;
 use cachegate_http::browser::{FORM_TOKEN, Sessions};
-use cachegate_storage::MemoryStorage;
-use cachegate_testkit::{NOW, Scene};
-use cachegate_types::{ActionSet, Epoch, Role, SecretText, UserId};
+use cachegate_http::{login, oauth};
+use cachegate_storage::{MarkScope, MemoryStorage};
+use cachegate_testkit::{FaultyFetch, NOW, Scene, TestIssuer};
+use cachegate_types::{
+    AccessLevel, Action, ActionSet, EntryKey, Epoch, Lane, Role, SecretText, UserId, WorkspaceId,
+};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use tower::ServiceExt as _;
 
 /// Where the console is reached.
 pub(crate) const ORIGIN: &str = "https://cache.example";
+
+/// The views of an organization's settings.
+pub(crate) const VIEWS: [&str; 9] = [
+    "workspaces",
+    "device-tokens",
+    "ci-tokens",
+    "workspace",
+    "members",
+    "trust-rules",
+    "explain",
+    "audit",
+    "locks",
+];
+
+/// A server that knows of seven entries.
+struct Seven;
+
+#[async_trait]
+impl CountEntries for Seven {
+    async fn distrusted(&self, workspaces: &[WorkspaceId], _: &MarkScope) -> Option<u64> {
+        assert!(!workspaces.is_empty());
+        Some(7)
+    }
+}
 
 /// A scene with a console.
 pub(crate) struct Site {
@@ -54,10 +90,44 @@ impl Answer {
 
 impl Site {
     pub(crate) async fn new() -> Self {
+        Self::at(ORIGIN).await
+    }
+
+    async fn at(origin: &str) -> Self {
         let scene =
-            Scene::set(Arc::new(MemoryStorage::new(Epoch(1))), |builder| builder.issuer(ORIGIN)).await;
-        let console = Console::new(scene.gate.clone(), || NOW.into()).protocols_at(ORIGIN);
-        Self { router: console.router(), scene }
+            Scene::set(Arc::new(MemoryStorage::new(Epoch(1))), |builder| builder.issuer(origin)).await;
+        let console = Console::new(scene.gate.clone(), || NOW.into()).protocols_at(origin);
+        Self { router: console.entries(Arc::new(Seven)).router(), scene }
+    }
+
+    /// A site that GitHub Actions may vouch at, and who signs as GitHub does.
+    pub(crate) async fn with_workloads() -> (Self, TestIssuer) {
+        Self::reached_at(ORIGIN).await
+    }
+
+    /// The same, reached elsewhere.
+    pub(crate) async fn reached_at(origin: &str) -> (Self, TestIssuer) {
+        const GITHUB: &str = "https://token.actions.githubusercontent.com";
+        let site = Self::at(origin).await;
+        let issuer = TestIssuer::new(GITHUB);
+        let name = "github".parse().expect("a name");
+        let anchor = AnchorBuilder::new(name, Platform::GithubActions, GITHUB, [origin]);
+        let anchor = anchor.keys(Keys::Inline(issuer.key_set())).build().expect("an anchor");
+        let federation = Federation::new([anchor]).expect("anchors");
+        let plan = GrantPlan::new(AccessLevel::ReadWrite).lane(LaneChoice::Main);
+        let (name, anchor) = ("trunk".parse().expect("a name"), "github".parse().expect("a name"));
+        let rule = RuleBuilder::allow(name, anchor, site.scene.organization, plan)
+            .workspace(site.scene.workspace)
+            .pin(Pin::new(Fact::RepoId, "456789"))
+            .pin(Pin::new(Fact::OwnerId, "123456"))
+            .when(When::fact(Fact::Event, Test::Equals("push".into())))
+            .when(When::fact(Fact::TriggerClass, Test::Equals("trusted".into())));
+        let rules = RulesDocument { rules: vec![rule], ..RulesDocument::default() };
+        let rules = rules.build(&federation).expect("rules");
+        let fetch: Arc<dyn Fetch> = Arc::new(FaultyFetch::new().0);
+        let workloads = Workloads::new(federation, rules, &fetch).expect("workloads");
+        site.scene.gate.set_workloads(Some(Arc::new(workloads)));
+        (site, issuer)
     }
 
     /// The browser of the organization's owner.
@@ -73,7 +143,7 @@ impl Site {
 
     /// The browser of somebody who is in no organization.
     pub(crate) async fn stranger(&self) -> Browser<'_> {
-        let operator = cachegate::Authority::Operator;
+        let operator = Authority::Operator;
         let display = "Eve".parse().expect("a description");
         let owner = self.scene.gate.create_user(&operator, display, NOW.into()).await.expect("a user");
         let spec = TokenSpec::Personal { owner, actions: ActionSet::ALL, form: PersonalForm::Opaque };
@@ -92,6 +162,31 @@ impl Site {
         headers.insert(header::COOKIE, cookie.parse().expect("a header"));
         let session = sessions.find(&headers, NOW.into()).await.expect("an answer").expect("signed in");
         Browser { site: self, cookie, form_token: session.form_token().to_owned() }
+    }
+
+    /// The routes, with those where people sign in and where they approve a terminal.
+    pub(crate) fn served(&self) -> Router {
+        let gate = &self.scene.gate;
+        let mut settings = oauth::Settings::default();
+        settings.sign_in = true;
+        let oauth = oauth::router(gate.clone(), || NOW.into(), settings).expect("an issuer");
+        self.router.clone().merge(login::router(gate.clone(), || NOW.into(), None)).merge(oauth)
+    }
+
+    /// Publishes a release of the workspace.
+    pub(crate) async fn release(&self, version: &str) {
+        let gate = &self.scene.gate;
+        let writer = self.scene.ci_token(AccessLevel::ReadWrite, Lane::main()).await;
+        let key = EntryKey::new(version.as_bytes()).expect("a key");
+        let Verdict::Allowed(allowed) = self.scene.ask(Some(&writer), Action::Write, version).await else {
+            panic!("the writer may not write")
+        };
+        let (ticket, digest) = (allowed.ticket(key.clone()).expect("a ticket"), [7; 32]);
+        let label = gate.seal(&ticket, &digest, 1, NOW.into()).await.expect("a label");
+        let entry = StoredEntry { key: &key, label: &label, digest: &digest };
+        let version = version.parse().expect("a version");
+        let spec = ReleaseSpec { workspace: self.scene.workspace, version: &version, entry, outputs: &[] };
+        gate.publish_release(&Authority::Operator, &spec, NOW.into()).await.expect("published");
     }
 
     async fn authenticate(&self, token: &SecretText) -> Authentication {

@@ -1,0 +1,99 @@
+//! Trust rules: shown, linted as they are written, and tried against a job's token.
+
+use cachegate_testkit::NOW;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::support::{ORIGIN, Site};
+
+const RULES: &str = "/acme/settings?editview=trust-rules";
+
+const DOCUMENT: &str = r#"
+[[rules]]
+name = "trunk"
+anchor = "github"
+organization = "acme"
+workspace = "app"
+pins = [{ fact = "repo.id", is = "456789" }, { fact = "owner.id", is = "123456" }]
+when = [{ fact = "event", equals = "push" }, { fact = "trigger.class", equals = "trusted" }]
+grant = { level = "read-write", lane = "main" }
+"#;
+
+/// What GitHub says of a push to the trunk.
+pub(crate) fn claims(audience: &str) -> Value {
+    let workflow = "lumen-labs/beacon/.github/workflows/ci.yml@refs/heads/main";
+    json!({
+        "aud": audience, "iat": NOW, "nbf": NOW - 600, "exp": NOW + 300, "jti": "1",
+        "sub": "repo:lumen-labs/beacon:ref:refs/heads/main",
+        "sha": "938406d7b1f85ca53c188f1096cc16864d6fb980",
+        "ref": "refs/heads/main", "ref_type": "branch", "ref_protected": "true",
+        "repository": "lumen-labs/beacon", "repository_id": "456789",
+        "repository_owner": "lumen-labs", "repository_owner_id": "123456",
+        "repository_visibility": "private", "run_id": "16789012345", "run_number": "412",
+        "run_attempt": "1", "actor": "mira", "actor_id": "9876543", "workflow": "CI",
+        "head_ref": "", "base_ref": "", "workflow_ref": workflow, "job_workflow_ref": workflow,
+        "workflow_sha": "938406d7b1f85ca53c188f1096cc16864d6fb980",
+        "job_workflow_sha": "938406d7b1f85ca53c188f1096cc16864d6fb980",
+        "runner_environment": "github-hosted", "event_name": "push",
+    })
+}
+
+#[test]
+fn rules_are_linted_as_they_are_written_and_those_of_others_are_refused() {
+    futures_executor::block_on(async {
+        let (site, _) = Site::with_workloads().await;
+        let (other, _) = site.scene.elsewhere("other").await;
+        let owner = site.owner().await;
+        let page = owner.get(RULES).await;
+        assert!(page.text.contains(">trunk ") && page.text.contains("repo.id"), "{}", page.text);
+        let checked = async |rules: &str| owner.post(RULES, &[("act", "check"), ("rules", rules)]).await.text;
+        assert!(checked(DOCUMENT).await.contains("1 rule: nothing found."));
+        let open = checked(&DOCUMENT.replace("pins = ", "# pins = ")).await;
+        assert!(open.contains("rule_pin_missing"), "{open}");
+        assert!(checked("[[rules]]\nname = 1").await.contains("Line 2:"));
+        for foreign in ["other", &other.to_string(), "nosuch"] {
+            let rules = DOCUMENT.replace("\"acme\"", &format!("{foreign:?}"));
+            let text = checked(&rules).await;
+            assert!(!text.contains("nothing found") && text.contains("class=\"told bad\""), "{foreign}");
+        }
+    });
+}
+
+#[test]
+fn a_dry_run_shows_each_step_repeats_no_token_and_uses_none_up() {
+    futures_executor::block_on(async {
+        let (site, issuer) = Site::with_workloads().await;
+        let owner = site.owner().await;
+        let tried = async |token: &str| {
+            let before = site.scene.storage.audit(0, 1000).await.expect("the audit").len();
+            let answer = owner.post(RULES, &[("act", "try"), ("rules", DOCUMENT), ("identity", token)]).await;
+            assert_eq!(answer.status, StatusCode::OK);
+            for part in token.split('.').filter(|part| part.len() > 8) {
+                assert!(!answer.text.contains(part), "the token is repeated");
+            }
+            assert_eq!(site.scene.storage.audit(0, 1000).await.expect("the audit").len(), before);
+            answer.text
+        };
+        let good = issuer.sign(&claims(ORIGIN));
+        for _ in 0..2 {
+            let text = tried(&good).await;
+            assert!(text.contains("Let in by the rule trunk"), "{text}");
+            assert!(text.contains("the lane main") && text.contains("<li class=\"yes\"><b>signature</b>"));
+        }
+        let mut pull = claims(ORIGIN);
+        pull["event_name"] = "pull_request".into();
+        pull["ref"] = "refs/pull/7/merge".into();
+        pull["sub"] = "repo:lumen-labs/beacon:pull_request".into();
+        let text = tried(&issuer.sign(&pull)).await;
+        assert!(text.contains("Refused at the step") && text.contains("<li class=\"no\">"), "{text}");
+        let mut late = claims(ORIGIN);
+        late["exp"] = (NOW - 100).into();
+        assert!(tried(&issuer.sign(&late)).await.contains("<li class=\"no\"><b>time</b>"));
+        let stranger = cachegate_testkit::TestIssuer::new("https://elsewhere.example").sign(&claims(ORIGIN));
+        let text = tried(&stranger).await;
+        assert!(text.contains("<li class=\"no\"><b>anchor</b>"), "{text}");
+        assert!(tried("no token").await.contains("<li class=\"no\"><b>format</b>"));
+        let forged = format!("{}x", good.trim_end_matches(|letter: char| letter.is_alphanumeric()));
+        assert!(tried(&forged).await.contains("class=\"no\""));
+    });
+}

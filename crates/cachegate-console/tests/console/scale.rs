@@ -1,0 +1,92 @@
+//! Pages stay short and cheap, however much there is.
+
+use std::time::Duration;
+
+use cachegate::DeviceAccess;
+use cachegate_storage::{Act, Preconditions, TokenRecord};
+use cachegate_testkit::NOW;
+use cachegate_types::{Principal, Timestamp, TokenId};
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::support::Site;
+
+const DEVICE: &str = "/acme/settings?editview=device-tokens";
+
+/// A site with so many device tokens.
+async fn with(count: u32) -> Site {
+    let site = Site::new().await;
+    let first = site.scene.device(DeviceAccess::Normal).await.record;
+    let act = Act { by: Principal::Anonymous, token: None, at: NOW.into() };
+    for index in 1..count {
+        let mut bytes = [0; 10];
+        bytes[..4].copy_from_slice(&index.to_be_bytes());
+        let id = TokenId::new(Timestamp::from(NOW), bytes);
+        let record = TokenRecord { id, family: id, ..first.clone() };
+        site.scene.storage.insert_token(&record, &Preconditions::default(), &act).await.expect("inserted");
+    }
+    site
+}
+
+#[test]
+fn ten_thousand_tokens_are_a_hundred_rows_a_page_and_ask_the_store_no_more_than_a_hundred_do() {
+    futures_executor::block_on(async {
+        let mut asked = Vec::new();
+        for count in [100, 10_000] {
+            let site = with(count).await;
+            let owner = site.owner().await;
+            owner.get(DEVICE).await;
+            let before = site.scene.faults.calls();
+            let page = owner.get(DEVICE).await;
+            asked.push(site.scene.faults.calls() - before);
+            assert_eq!(page.text.matches("<th scope=\"row\">").count(), 100);
+            assert_eq!(page.text.contains("Further tokens"), count > 100);
+        }
+        assert!(asked[1] <= asked[0] + 1, "{asked:?}");
+    });
+}
+
+#[test]
+fn every_token_is_on_one_of_the_pages() {
+    futures_executor::block_on(async {
+        let site = with(250).await;
+        let owner = site.owner().await;
+        let (mut url, mut rows) = (DEVICE.to_owned(), Vec::new());
+        loop {
+            let page = owner.get(&url).await;
+            rows.push(page.text.matches("<th scope=\"row\">").count());
+            if !page.text.contains("Further tokens") {
+                break;
+            }
+            let link = page.text.split("rel=\"next\"").next().expect("a link");
+            let link =
+                link.rsplit("href=\"").next().expect("an address").split('"').next().expect("an address");
+            url = link.replace("&#38;", "&");
+        }
+        assert_eq!(rows, [100, 100, 50]);
+    });
+}
+
+/// The time that this thread has run so far.
+fn thread_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.try_into().expect("seconds"), time.tv_nsec.try_into().expect("nanoseconds"))
+}
+
+#[test]
+#[ignore = "long: measures the CPU time of a page at 100 and at 10,000 tokens"]
+fn a_page_costs_at_most_twice_as_much_at_ten_thousand_tokens_as_at_a_hundred() {
+    futures_executor::block_on(async {
+        let (few, many) = (with(100).await, with(10_000).await);
+        let (few, many) = (few.owner().await, many.owner().await);
+        let mut best = [Duration::MAX; 2];
+        for _ in 0..50 {
+            for (browser, best) in [&few, &many].into_iter().zip(&mut best) {
+                let before = thread_time();
+                browser.get(DEVICE).await;
+                *best = (*best).min(thread_time() - before);
+            }
+        }
+        println!("100 tokens: {:?}, 10,000 tokens: {:?}", best[0], best[1]);
+        assert!(best[1] <= best[0] * 2, "{best:?}");
+    });
+}
