@@ -25,7 +25,7 @@ use crate::{Directory, DirectoryError, People, Roster, Stores};
 use error::ScimError;
 use filter::{Filter, Name, Operator};
 use resource::{Projection, Told};
-use schema::{LIST, LONGEST_PAGE, ResourceType, TEAMS, USERS};
+use schema::{LIST, LONGEST_PAGE, ResourceType, TEAMS, TYPES, USERS};
 
 /// The longest body that is read, in bytes: a group of ten thousand people fits.
 pub const LONGEST_SCIM_BODY: usize = 1 << 20;
@@ -172,11 +172,17 @@ impl Scim {
             ["Users", rest @ ..] => (&USERS, rest),
             ["Groups", rest @ ..] => (&TEAMS, rest),
             ["Me" | "Bulk", ..] => return Err(ScimError::NotSupported),
+            [".search"] => {
+                return match request.method {
+                    "POST" => call.list(&TYPES, &resource::Query::of_body(&call.body()?)?).await,
+                    _ => Err(ScimError::Method),
+                };
+            }
             _ => return Err(ScimError::NotFound),
         };
         match (rest, request.method) {
-            ([], "GET") => call.list(kind, &resource::Query::of_url(request.query)?).await,
-            ([".search"], "POST") => call.list(kind, &resource::Query::of_body(&call.body()?)?).await,
+            ([], "GET") => call.list(&[kind], &resource::Query::of_url(request.query)?).await,
+            ([".search"], "POST") => call.list(&[kind], &resource::Query::of_body(&call.body()?)?).await,
             ([], "POST") => call.create(kind).await,
             ([".search"], _) | ([], _) => Err(ScimError::Method),
             ([id], "GET") => call.get(kind, id).await,
@@ -315,11 +321,41 @@ impl Call<'_> {
         self.answer(200, kind, &found, Vec::new()).await
     }
 
-    async fn list(&self, kind: &ResourceType, query: &resource::Query) -> Result<ScimAnswer, ScimError> {
-        let filter = query.filter.as_deref().map(|text| Filter::parse(text, kind)).transpose()?;
-        let projection = Projection::new(query, kind);
+    async fn list(&self, kinds: &[&ResourceType], query: &resource::Query) -> Result<ScimAnswer, ScimError> {
+        let mut taken = Vec::new();
+        for kind in kinds {
+            let projection = Projection::new(query, kind);
+            let filter = query.filter.as_deref().map(|text| Filter::parse(text, kind)).transpose()?;
+            let all = self.candidates(kind, filter.as_ref()).await?;
+            let meant = all
+                .into_iter()
+                .filter(|shown| filter.as_ref().is_none_or(|filter| filter.takes(shown, kind)));
+            taken.extend(meant.map(|shown| projection.of(shown)));
+        }
+        let total = taken.len();
+        let start = query.start.max(1);
+        let count = query.count.min(LONGEST_PAGE);
+        let page: Vec<Value> = taken.into_iter().skip(start - 1).take(count).collect();
+        Ok(ScimAnswer::new(
+            200,
+            Some(json!({
+                "schemas": [LIST],
+                "totalResults": total,
+                "startIndex": start,
+                "itemsPerPage": page.len(),
+                "Resources": page,
+            })),
+        ))
+    }
+
+    /// The resources that a filter may take, as clients see them.
+    async fn candidates(
+        &self,
+        kind: &ResourceType,
+        filter: Option<&Filter>,
+    ) -> Result<Vec<Value>, ScimError> {
         let of = kind_of(kind);
-        let candidates = match filter.as_ref().and_then(|filter| key_of(filter, kind)) {
+        let candidates = match filter.and_then(|filter| key_of(filter, kind)) {
             Some(Key::Id(text)) => self.one(of, DirectoryKey::Id(&text)).await?,
             Some(Key::External(text)) => self.one(of, DirectoryKey::External(&text)).await?,
             Some(Key::Name(text)) => self.one(of, DirectoryKey::Name(&text)).await?,
@@ -337,23 +373,7 @@ impl Call<'_> {
             };
             found.told.shown(kind, &found.record, active, &groups, &self.scim.base)
         });
-        let taken: Vec<Value> =
-            shown.filter(|shown| filter.as_ref().is_none_or(|filter| filter.takes(shown, kind))).collect();
-        let total = taken.len();
-        let start = query.start.max(1);
-        let count = query.count.min(LONGEST_PAGE);
-        let page: Vec<Value> =
-            taken.into_iter().skip(start - 1).take(count).map(|shown| projection.of(shown)).collect();
-        Ok(ScimAnswer::new(
-            200,
-            Some(json!({
-                "schemas": [LIST],
-                "totalResults": total,
-                "startIndex": start,
-                "itemsPerPage": page.len(),
-                "Resources": page,
-            })),
-        ))
+        Ok(shown.collect())
     }
 
     async fn one(&self, kind: DirectoryKind, key: DirectoryKey<'_>) -> Result<Vec<Found>, ScimError> {
@@ -362,7 +382,8 @@ impl Call<'_> {
     }
 
     async fn create(&self, kind: &ResourceType) -> Result<ScimAnswer, ScimError> {
-        let told = kind.read(&self.body()?)?;
+        let mut told = kind.read(&self.body()?)?;
+        told.entry("active").or_insert(true.into());
         kind.complete(&told)?;
         let _turn = self.scim.turn.lock().await;
         let id: Arc<str> = GroupId::new(self.now, crate::people::random()?).to_string().into();
@@ -372,11 +393,15 @@ impl Call<'_> {
     }
 
     async fn replace(&self, kind: &ResourceType, id: &str) -> Result<ScimAnswer, ScimError> {
-        let document = kind.read(&self.body()?)?;
-        kind.complete(&document)?;
+        let mut document = kind.read(&self.body()?)?;
         let _turn = self.scim.turn.lock().await;
         let before = self.find(kind, id).await?;
         self.if_match(&before).await?;
+        // Silence brings nobody back.
+        if !document.contains_key("active") {
+            document.insert("active".to_owned(), self.is_active(&before).await?.into());
+        }
+        kind.complete(&document)?;
         let told = Told { document, created: before.told.created, modified: self.now };
         let (found, departures) =
             self.write(kind, Arc::clone(&before.record.id), told, Some(&before)).await?;
@@ -389,9 +414,7 @@ impl Call<'_> {
         let before = self.find(kind, id).await?;
         self.if_match(&before).await?;
         let mut document = before.told.document.clone();
-        if kind_of(kind) == DirectoryKind::Person {
-            document.insert("active".to_owned(), self.is_active(&before).await?.into());
-        }
+        document.insert("active".to_owned(), self.is_active(&before).await?.into());
         let document = patch::apply(&document, &body, kind)?;
         kind.complete(&document)?;
         let told = Told { document, created: before.told.created, modified: self.now };
@@ -451,11 +474,12 @@ impl Call<'_> {
         &self,
         kind: &ResourceType,
         id: Arc<str>,
-        told: Told,
+        mut told: Told,
         before: Option<&Found>,
     ) -> Result<(Found, Vec<Departure>), ScimError> {
+        let active = told.document.remove("active").is_none_or(|active| active == Value::Bool(true));
         match kind_of(kind) {
-            DirectoryKind::Person => self.write_user(id, told, before).await,
+            DirectoryKind::Person => self.write_user(id, told, active, before).await,
             DirectoryKind::Group => Ok((self.write_group(id, told, before).await?, Vec::new())),
         }
     }
@@ -463,10 +487,10 @@ impl Call<'_> {
     async fn write_user(
         &self,
         id: Arc<str>,
-        mut told: Told,
+        told: Told,
+        active: bool,
         before: Option<&Found>,
     ) -> Result<(Found, Vec<Departure>), ScimError> {
-        let active = told.document.remove("active").is_none_or(|active| active == Value::Bool(true));
         let (external, name) = (told.text("externalId"), told.text("userName"));
         let name = name.map(|name| Arc::from(name.to_lowercase()));
         self.unique(&id, external.as_deref(), name.as_deref()).await?;

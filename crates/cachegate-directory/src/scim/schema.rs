@@ -44,6 +44,8 @@ pub(super) struct Attribute {
     pub(super) exact: bool,
     pub(super) read_only: bool,
     unique: bool,
+    /// The values that it may have; any, where there are none.
+    canonical: &'static [&'static str],
     about: &'static str,
 }
 
@@ -56,6 +58,7 @@ const fn text(name: &'static str, about: &'static str) -> Attribute {
         exact: false,
         read_only: false,
         unique: false,
+        canonical: &[],
         about,
     }
 }
@@ -87,7 +90,7 @@ const GROUPS: &[Attribute] = &[
 const MEMBERS: &[Attribute] = &[
     Attribute { exact: true, ..text("value", "The user's id.") },
     Attribute { kind: Kind::Reference, exact: true, ..text("$ref", "The user.") },
-    text("type", "`User`."),
+    Attribute { canonical: &["User"], ..text("type", "What it is.") },
 ];
 
 const META: &[Attribute] = &[
@@ -115,7 +118,13 @@ const USER_ATTRIBUTES: &[Attribute] = &[
     Attribute { kind: Kind::Complex(NAME), ..text("name", "Their name.") },
     text("displayName", "What people call them."),
     text("title", "What they do."),
-    boolean("active", "Whether they belong to the organization. `false` ends their access at once."),
+    Attribute {
+        required: true,
+        ..boolean(
+            "active",
+            "Whether they belong to the organization, as they do at first. `false` ends their access at once.",
+        )
+    },
     Attribute {
         kind: Kind::Complex(EMAIL),
         many: true,
@@ -330,6 +339,9 @@ impl Attribute {
             if top && !subs.is_empty() {
                 let subs: Vec<_> = subs.iter().map(|sub| sub.document(false)).collect();
                 document.insert("subAttributes".to_owned(), subs.into());
+            }
+            if !self.canonical.is_empty() {
+                document.insert("canonicalValues".to_owned(), json!(self.canonical));
             }
             match (self.kind, self.read_only) {
                 (Kind::Reference, true) => {

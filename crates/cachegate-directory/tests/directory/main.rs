@@ -3,3 +3,4 @@
 #![expect(clippy::expect_used, reason = "tests")]
 
 mod github;
+mod scim;
