@@ -36,7 +36,7 @@ pub(super) fn tools(base: &str, organization: &str, workspace: &str, token: &str
         ),
         tool(
             "Nix",
-            "the first line into the file that `netrc-file` names, the second into nix.conf",
+            "the first line into the file that netrc-file names, the second into nix.conf",
             format!("machine {host} login cachegate password {token}\n\nextra-substituters = {place}/nix\n"),
         ),
         tool(
@@ -51,7 +51,7 @@ pub(super) fn tools(base: &str, organization: &str, workspace: &str, token: &str
         ),
         tool(
             "Bazel",
-            "in a file for `bazel --bazelrc=FILE`",
+            "in a file that bazel --bazelrc=FILE names",
             format!(
                 "build --remote_cache={scheme}://ci:{token}@{authority}/{organization}/{workspace}/bazel\n"
             ),

@@ -289,7 +289,11 @@ async fn one(call: &Call, place: &Place, view: &TokenView, problem: Option<Strin
         title: place.title(),
         list: place.url(&[]),
         action: place.url(&[]),
-        created_by: words::principal(&record.created_by),
+        created_by: if record.created_by == *call.who().principal() {
+            "you".to_owned()
+        } else {
+            words::principal(&record.created_by)
+        },
         rights,
         rotates: live
             && record.superseded.is_none()
