@@ -15,8 +15,8 @@ use cachegate_http::{Outcome, Protocol, answer};
 use cachegate_types::{Action, Resource};
 use serde::{Deserialize, Serialize};
 
-use crate::calls::{Call, Terms, allow, find, kept_headers, permit, read, write};
-use crate::server::Server;
+use crate::calls::{Call, Terms, allow, find, kept_headers, permit, read, who, write};
+use crate::server::{Server, now};
 
 const TURBOREPO: Protocol = Protocol::Turborepo;
 
@@ -34,6 +34,7 @@ pub(crate) fn routes() -> Router<Arc<Server>> {
         .route("/v8/artifacts", axum::routing::post(query).options(preflight))
         .route("/v8/artifacts/status", get(status).options(preflight))
         .route("/v8/artifacts/events", axum::routing::post(events).options(preflight))
+        .route("/v2/user", get(user).options(preflight))
         .route("/v8/artifacts/{hash}", get(fetch).put(store).options(preflight))
 }
 
@@ -63,6 +64,27 @@ async fn status(State(server): State<Arc<Server>>, call: Call) -> Response<Body>
     match allow(&server, &with_teams(call), TURBOREPO, Action::Read, Resource::Workspace).await {
         Ok(_) => json(&BTreeMap::from([("status", "enabled")])),
         Err(refusal) => refusal,
+    }
+}
+
+/// Who the token belongs to: asked by `turbo login` once it has one. turbo reads all four; there is one name here.
+async fn user(State(server): State<Arc<Server>>, call: Call) -> Response<Body> {
+    let who = match who(&server, &call, TURBOREPO, Action::Read).await {
+        Ok((who, _)) => who,
+        Err(refusal) => return refusal,
+    };
+    match server.gate().person(&who, now()).await {
+        Ok(Some(person)) => {
+            let (id, name) = (person.id.to_string(), person.display.to_string());
+            let user = [("id", &id), ("username", &name), ("email", &name), ("name", &name)];
+            json(&BTreeMap::from([("user", BTreeMap::from(user))]))
+        }
+        Ok(None) => {
+            let mut response = unusable("no person is behind this: show a personal token");
+            *response.status_mut() = StatusCode::UNAUTHORIZED;
+            response
+        }
+        Err(_) => answer(TURBOREPO, Action::Read, &Outcome::Failed).into_response(),
     }
 }
 

@@ -17,11 +17,13 @@ mod machines;
 #[path = "support/nix.rs"]
 #[expect(dead_code, reason = "poison is another test's")]
 mod nix;
+#[path = "support/stranger.rs"]
+mod stranger;
 
 use cache_server::now;
 use cachegate::{Authority, DeviceAccess, PersonalForm, TokenSpec};
-use cachegate_policy::{Listed, ListedParty};
-use cachegate_types::{AccessLevel, Action, ActionSet, Description, Role};
+use cachegate_policy::{Listed, ListedParty, WorkspaceSettings};
+use cachegate_types::{AccessLevel, Action, ActionSet, Description, Lane, Role};
 use host::Host;
 use http::{Answer, head, put, send};
 use nix::Machine;
@@ -173,6 +175,106 @@ fn a_stranger_learns_of_no_release() {
     }
     assert!(!ask(&host, "GET", F, "", b"").text().contains("1.0.0"));
     assert!(ask(&host, "GET", F, &writer, b"").text().contains("1.0.0"), "the control");
+}
+
+/// The status of a path's narinfo and of its NAR, in a workspace of `acme`.
+fn looks(host: &Host, workspace: &str, hash: &str, token: &str) -> [u16; 2] {
+    ["", "nar/"].map(|folder| {
+        let kind = if folder.is_empty() { "narinfo" } else { "nar" };
+        ask(host, "GET", &format!("/acme/{workspace}/nix/{folder}{hash}.{kind}"), token, b"").status
+    })
+}
+
+fn token_in(answer: &Answer) -> String {
+    let text = answer.text();
+    let rest = text.split("\"token\":\"").nth(1).unwrap_or_else(|| panic!("no token in {text}"));
+    rest.split('"').next().expect("its end").to_owned()
+}
+
+const OTHER: &str = "n2bcxzvpmycfx9gy997dwwwynf5h7338";
+
+#[test]
+fn each_output_has_a_closure_of_its_own() {
+    let host = Host::new();
+    let (writer, publisher) = (host.token(AccessLevel::ReadWrite, "main"), publisher(&host));
+    let (bin, doc) = (put_path(&host, &writer, HASH), put_path(&host, &writer, OTHER));
+    let text = format!("{{\"outputs\": {{\"bin\": \"{bin}\", \"doc\": \"{doc}\"}}}}");
+    assert_eq!(ask(&host, "PUT", &format!("{F}/1.0.0"), &writer, text.as_bytes()).status, 201);
+    assert_eq!(ask(&host, "POST", &format!("{F}/1.0.0"), &publisher, b"").status, 201);
+    let device = resolve_only(&host, "1", true);
+    let resolve =
+        |output: &str| ask(&host, "GET", &format!("{F}/1/output/{output}?include_token=true"), &device, b"");
+    for (output, own, other) in [("bin", HASH, OTHER), ("doc", OTHER, HASH)] {
+        let token = token_in(&resolve(output));
+        assert_eq!(looks(&host, "app", own, &token), [200, 200], "{output}");
+        assert_eq!(looks(&host, "app", other, &token), [404, 403], "{output}");
+    }
+    let none = resolve("lib");
+    assert_eq!(none.status, 404, "{}", none.text());
+    assert!(none.text().contains("no closure under that name"), "{}", none.text());
+    // Over the management API too, which lists them.
+    let workspace = host.server.default_workspace();
+    let listed = ask(&host, "GET", &format!("/api/v1/workspaces/{workspace}/releases"), &writer, b"");
+    assert!(listed.text().contains("\"outputs\":[\"bin\",\"doc\"]"), "{}", listed.text());
+}
+
+#[test]
+fn a_token_bound_to_one_workspace_resolves_and_reads_nothing_of_another() {
+    let host = Host::new();
+    let (writer, publisher) = (host.token(AccessLevel::ReadWrite, "main"), publisher(&host));
+    let path = put_path(&host, &writer, HASH);
+    let organization = host.organization();
+    let second = host.runtime.block_on(async {
+        let (gate, by) = (host.server.gate(), Authority::Operator);
+        let name = "second".parse().expect("a name");
+        let second = gate.create_workspace(&by, organization, name, WorkspaceSettings::default(), now());
+        let second = second.await.expect("a workspace");
+        let user = gate.create_user(&by, Description::default(), now()).await.expect("a user");
+        gate.set_member(&by, organization, user, Role::Member, now()).await.expect("a membership");
+        let actions = AccessLevel::ReadWrite.actions().union(ActionSet::of(&[Action::Publish]));
+        let listed = [Listed { party: ListedParty::User(user), actions }];
+        gate.set_listed(&by, second, &listed, now()).await.expect("listed");
+        let personal = TokenSpec::Personal { owner: user, actions, form: PersonalForm::Opaque };
+        let ci = TokenSpec::Ci { workspace: second, level: AccessLevel::ReadWrite, lane: Lane::main() };
+        let mut tokens = Vec::new();
+        for spec in [personal, ci] {
+            let issued = gate.issue(&by, &spec, Description::default(), None, now()).await.expect("a token");
+            tokens.push(issued.token.expose_secret().to_owned());
+        }
+        tokens
+    });
+    // The same version of the same path in both.
+    let there = |rest: &str| format!("/f/acme/second/{rest}");
+    let narinfo = format!("StorePath: {path}\nURL: nar/{HASH}.nar\nReferences: \n");
+    for (rest, body) in [(format!("nar/{HASH}.nar"), "nar"), (format!("{HASH}.narinfo"), &narinfo)] {
+        let put = ask(&host, "PUT", &format!("/acme/second/nix/{rest}"), &second[1], body.as_bytes());
+        assert_eq!(put.status, 201, "{}", put.text());
+    }
+    for (place, writer, publisher) in [(F, &writer, &publisher), ("/f/acme/second", &second[1], &second[0])] {
+        for version in ["1.0.0", "2.0.0"] {
+            let at = format!("{place}/{version}");
+            assert_eq!(ask(&host, "PUT", &at, writer, described(&path, None).as_bytes()).status, 201);
+            let done = ask(&host, "POST", &at, publisher, b"");
+            assert_eq!(done.status, 201, "{}", done.text());
+        }
+    }
+    let device = resolve_only(&host, "1", true);
+    let output = |requirement: &str| format!("{requirement}/output/{OUTPUT}?include_token=true");
+    let inside = ask(&host, "GET", &format!("{F}/{}", output("1")), &device, b"");
+    assert_eq!(inside.status, 200, "{}", inside.text());
+    let nothing = ask(&host, "GET", &format!("/f/acme/none/{}", output("1")), &device, b"");
+    for beyond in [format!("{F}/{}", output("2")), there(&output("1")), there(&output("2"))] {
+        let answer = ask(&host, "GET", &beyond, &device, b"");
+        assert_eq!(answer.status, 404, "{beyond}: {}", answer.text());
+    }
+    let elsewhere = ask(&host, "GET", &there(&output("1")), &device, b"");
+    assert_eq!(stranger::whole(&elsewhere), stranger::whole(&nothing), "as if it were not there");
+    assert_eq!(ask(&host, "GET", "/f/acme/second", &device, b"").text(), "{\"releases\":[]}");
+    // What it obtained reads here, and the same path in the other cache it does not.
+    let token = token_in(&inside);
+    assert_eq!(looks(&host, "app", HASH, &token), [200, 200]);
+    assert_eq!(looks(&host, "second", HASH, &token), [404, 403]);
+    assert_eq!(looks(&host, "second", HASH, &second[1]), [200, 200], "the control");
 }
 
 #[test]

@@ -17,12 +17,14 @@ mod http;
 #[path = "support/turbo.rs"]
 mod turbo;
 
-use std::time::Duration;
+use std::io::Read;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use cache_server::now;
-use cachegate::{Authority, TokenSpec};
+use cachegate::{Authority, PersonalForm, TokenSpec};
 use cachegate_policy::WorkspaceSettings;
-use cachegate_types::{AccessLevel, Action, Description, Lane, Resource};
+use cachegate_types::{AccessLevel, Action, Description, Lane, Resource, Role};
 use host::Host;
 use turbo::{Remote, Repository};
 
@@ -278,4 +280,132 @@ fn while_the_store_is_down_builds_go_on_without_the_cache() {
     assert!(run.succeeded && run.was_all_miss(), "{}", run.printed);
     assert_eq!(run.output, "second");
     assert!(host.decisions().iter().all(|(_, code)| *code == "store_unavailable"));
+}
+
+/// A person's browser on this machine: as much of one as a login takes.
+struct Browser<'h> {
+    host: &'h Host,
+    cookies: Vec<String>,
+}
+
+impl Browser<'_> {
+    fn get(&mut self, path: &str) -> http::Answer {
+        self.keep(|host, cookies| http::get(host.address, path, &[("cookie", cookies)]))
+    }
+
+    fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> http::Answer {
+        let fields: Vec<_> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let body = fields.join("&");
+        self.keep(|host, cookies| {
+            let headers = [("cookie", cookies), ("content-type", "application/x-www-form-urlencoded")];
+            let head = http::head("POST", path, &headers, Some(body.len() as u64));
+            http::send(host.address, &head, body.as_bytes())
+        })
+    }
+
+    fn keep(&mut self, ask: impl FnOnce(&Host, &str) -> http::Answer) -> http::Answer {
+        let answer = ask(self.host, &self.cookies.join("; "));
+        for line in answer.head.lines().filter_map(|line| line.strip_prefix("set-cookie: ")) {
+            let pair = line.split(';').next().unwrap_or_default();
+            let name = pair.split('=').next().unwrap_or_default();
+            self.cookies.retain(|held| !held.starts_with(&format!("{name}=")));
+            self.cookies.push(pair.to_owned());
+        }
+        answer
+    }
+}
+
+fn between<'t>(text: &'t str, before: &str, after: &str) -> &'t str {
+    let rest = text.split_once(before).unwrap_or_else(|| panic!("no {before} in {text}")).1;
+    rest.split(after).next().unwrap_or_default()
+}
+
+fn form_token(page: &http::Answer) -> String {
+    between(&page.text(), "name=\"form_token\" value=\"", "\"").to_owned()
+}
+
+fn location(answer: &http::Answer) -> &str {
+    answer.head.lines().find_map(|line| line.strip_prefix("location: ")).expect("led elsewhere")
+}
+
+/// Sends what is typed into a browser's bar to a program on this machine, until that listens.
+fn visit(address: std::net::SocketAddr, path: &str) -> http::Answer {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while std::net::TcpStream::connect(address).is_err() {
+        assert!(Instant::now() < deadline, "turbo does not listen");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    http::get(address, path, &[])
+}
+
+#[test]
+#[ignore = "needs turbo and python: run by cargo xtask test"]
+fn a_person_logs_in_at_a_terminal_and_the_token_is_theirs() {
+    let host = Host::configured(|config| config.issuer = Some("http://127.0.0.1:80".to_owned()));
+    let actions = AccessLevel::ReadWrite.actions();
+    let shown = host.runtime.block_on(async {
+        let (gate, by) = (host.server.gate(), Authority::Operator);
+        let user = gate.create_user(&by, "Mira".parse().expect("a name"), now()).await.expect("a person");
+        let home = host.server.storage().workspace(host.server.default_workspace()).await.expect("read");
+        let organization = home.expect("a workspace").organization;
+        gate.set_member(&by, organization, user, Role::Member, now()).await.expect("a member");
+        let spec = TokenSpec::Personal { owner: user, actions, form: PersonalForm::Opaque };
+        let issued = gate.issue(&by, &spec, Description::default(), None, now()).await.expect("a token");
+        issued.token.expose_secret().to_owned()
+    });
+    let (repository, url) = (Repository::new(), host.url());
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/terminal.py");
+    let mut terminal = repository.login(&script, &url);
+    let mut said = String::new();
+    let mut output = terminal.stdout.take().expect("what it says");
+    let mut part = [0; 1024];
+    let asked = loop {
+        // A line that turbo breaks is one all the same.
+        if let Some((_, rest)) = said.split_once("/turborepo/token?")
+            && let Some((query, _)) =
+                rest.split_once(|letter: char| letter.is_whitespace() || letter == '\u{1b}')
+        {
+            break query.to_owned();
+        }
+        let read = output.read(&mut part).expect("what it says");
+        assert!(read > 0, "turbo has ended: {said}");
+        said.push_str(&String::from_utf8_lossy(&part[..read]));
+    };
+    // The person's browser opens what turbo names, and they sign in with a token that they have.
+    let mut browser = Browser { host: &host, cookies: Vec::new() };
+    let page = format!("/turborepo/token?{asked}");
+    let sign_in = browser.get(&page);
+    let (form, back) = (
+        location(&sign_in).to_owned(),
+        location(&sign_in).split_once("return_to=").expect("it").1.to_owned(),
+    );
+    let token = form_token(&browser.get(&form));
+    let entered = browser.post("/login", &[("form_token", &token), ("token", &shown), ("return_to", &back)]);
+    assert_eq!(location(&entered), page);
+    let confirm = browser.get(&page);
+    assert!(confirm.text().contains("turbo login"), "{}", confirm.text());
+    let fields: Vec<_> = asked.split('&').filter_map(|pair| pair.split_once('=')).collect();
+    let approve = [("form_token", &*form_token(&confirm)), ("decision", "approve")];
+    let led = browser.post("/turborepo/token", &[&fields[..], &approve].concat());
+    let place = location(&led).strip_prefix("http://").expect("the loopback").to_owned();
+    let (address, path) = place.split_once('/').expect("a path");
+    let terminal_is_at: std::net::SocketAddr = address.parse().expect("an address");
+    let done = visit(terminal_is_at, &format!("/{path}"));
+    assert!(done.status < 400, "{}", done.head);
+    output.read_to_string(&mut said).expect("the rest");
+    let status = terminal.wait().expect("its end");
+    assert!(status.success(), "{said}");
+
+    let kept = repository.kept_token();
+    assert_eq!(kept.1 & 0o777, 0o600, "nobody else reads it");
+    assert_ne!(kept.0, shown, "one of its own");
+    assert!(said.contains("Mira"), "`/v2/user` said who it is: {said}");
+    let ours = [("authorization", &*format!("Bearer {}", kept.0))];
+    assert!(http::get(host.address, "/v2/user", &ours).text().contains("Mira"));
+    assert_eq!(http::get(host.address, "/v2/user", &[]).status, 401);
+    // A build by whoever is logged in, without a variable that holds a token.
+    let run = repository.build_logged_in(&url);
+    assert!(run.succeeded && run.was_all_miss(), "{}", run.printed);
+    let run = repository.build_logged_in(&url);
+    assert!(run.was_all_hit(), "{}", run.printed);
 }

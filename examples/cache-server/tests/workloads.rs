@@ -41,7 +41,7 @@ pins = [
     {{ fact = "owner.id", is = "123456" }},
 ]
 when = [{{ fact = "event", equals = "push" }}, {{ ref = {{ kind = "branch", name = "main" }} }}]
-grant = {{ level = "read-write", lane = "main" }}
+grant = {{ level = "read-write", lane = "main", publish = true }}
 
 [[rules]]
 name = "pull-requests"
@@ -118,6 +118,41 @@ fn a_job_uses_the_cache_with_its_platforms_token_and_a_pull_request_poisons_nobo
     assert_eq!(put(host.address, path, &bearer(&main), b"good").status, 200);
     let stored = host.token(AccessLevel::ReadOnly, "main");
     assert_eq!(get(host.address, path, &bearer(&stored)).body, b"good", "other credentials share the trunk");
+}
+
+#[test]
+fn a_job_of_the_trunk_publishes_by_its_rule_and_a_pull_request_does_not() {
+    let issuer = TestIssuer::new(ISSUER);
+    let host = host(&issuer);
+    let main = token(&issuer, "push", "refs/heads/main", "a");
+    let pull = token(&issuer, "pull_request", "refs/pull/17/merge", "b");
+    let (hash, release) = ("6h16lcyhnnw252s3qv43rgxbwglzif48", "/f/acme/app/1.0.0");
+    let narinfo = format!("StorePath: /nix/store/{hash}-pkg\nURL: nar/{hash}.nar\nReferences: \n");
+    let described = format!("{{\"outputs\": {{\"default\": \"/nix/store/{hash}-pkg\"}}}}");
+    let parts = [
+        (format!("/acme/app/nix/nar/{hash}.nar"), "nar"),
+        (format!("/acme/app/nix/{hash}.narinfo"), &narinfo),
+        (release.to_owned(), &described),
+    ];
+    let publish = |token: &str| {
+        let head = http::head("POST", release, &bearer(token), None);
+        let answer = http::send(host.address, &head, &[]);
+        (answer.status, answer.text())
+    };
+    for (path, body) in &parts {
+        assert_eq!(put(host.address, path, &bearer(&pull), body.as_bytes()).status, 201, "in its own lane");
+    }
+    let refused = publish(&pull);
+    assert!(matches!(refused.0, 403 | 409), "{refused:?}");
+    for (path, body) in &parts {
+        assert_eq!(put(host.address, path, &bearer(&main), body.as_bytes()).status, 201);
+    }
+    let refused = publish(&pull);
+    assert!(refused.0 == 403 && refused.1.contains("publish"), "{refused:?}");
+    let published = publish(&main);
+    assert_eq!(published.0, 201, "{}", published.1);
+    let resolved = get(host.address, "/f/acme/app/1/output/default", &bearer(&main));
+    assert!(resolved.status == 200 && resolved.text().contains("\"version\":\"1.0.0\""));
 }
 
 #[test]

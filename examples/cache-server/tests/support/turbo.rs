@@ -1,7 +1,9 @@
 //! The real turbo, unmodified, in a repository of its own.
 
 use std::fs;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
 use crate::client::{folder, installed, run};
 
@@ -135,12 +137,46 @@ impl Repository {
             ("TURBO_TELEMETRY_DISABLED", "1"),
             ("DO_NOT_TRACK", "1"),
             ("TURBO_API", remote.api),
-            ("TURBO_TOKEN", remote.token),
             remote.team,
         ];
+        if !remote.token.is_empty() {
+            variables.push(("TURBO_TOKEN", remote.token));
+        }
         variables.extend(remote.more);
         let (succeeded, printed) = run(self.folder.path(), &self.command, arguments, &variables);
         let output = fs::read_to_string(at("packages/a/dist/out.txt")).unwrap_or_default();
         Run { succeeded, printed, output }
+    }
+
+    /// Starts `turbo login` under a terminal, by the script that makes one.
+    pub(crate) fn login(&self, script: &Path, api: &str) -> Child {
+        let mut command = Command::new("python3");
+        command.arg(script).arg("--").arg(&self.command).args(["login", "--api", api, "--login", api]);
+        command.current_dir(self.folder.path()).env_clear().env("HOME", self.folder.path().join("home"));
+        // No browser: turbo then shows what to open.
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("BROWSER", "true");
+        command.envs([
+            ("NO_COLOR", "1"),
+            ("TERM", "dumb"),
+            ("TURBO_TELEMETRY_DISABLED", "1"),
+            ("DO_NOT_TRACK", "1"),
+        ]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        command.spawn().expect("python starts")
+    }
+
+    /// The token that a login left, and the mode of its file.
+    pub(crate) fn kept_token(&self) -> (String, u32) {
+        let path = self.folder.path().join("home/.config/turborepo/config.json");
+        let text = fs::read_to_string(&path).expect("a token is kept");
+        let token = text.split('"').nth(3).expect("a token").to_owned();
+        (token, fs::metadata(&path).expect("its mode").permissions().mode())
+    }
+
+    /// Builds with what a login left, and no variable that holds a token.
+    pub(crate) fn build_logged_in(&self, api: &str) -> Run {
+        let more = [("TURBO_LOGIN", api)];
+        let remote = Remote { api, token: "", team: ("TURBO_TEAM", "acme"), more: &more };
+        self.build(remote)
     }
 }
