@@ -106,16 +106,23 @@ async fn party(
         AccessParty::User(user) => {
             let found = call.gate().member(&call.by(), organization.record.id, user, call.now).await?;
             let name = words::shown(found.person.display.as_str());
-            let name = if name.is_empty() { user.to_string() } else { name };
+            let name = if name.is_empty() { unnamed("member", &user.to_string()) } else { name };
             (format!("{name}, {}", found.membership.member.role), None)
         }
         AccessParty::Token(token, kind) => {
             let found = call.gate().token(&call.by(), token, call.now).await?;
             let name = words::shown(found.record.description.as_str());
-            let name = if name.is_empty() { token.to_string() } else { name };
-            (format!("{name}, {} token", kind.as_str()), None)
+            let kind = format!("{} token", kind.as_str());
+            let who =
+                if name.is_empty() { unnamed(&kind, &token.to_string()) } else { format!("{name}, {kind}") };
+            (who, None)
         }
     })
+}
+
+/// What nobody named, by the end of its id: the beginnings of ids that were made at one time are the same.
+fn unnamed(what: &str, id: &str) -> String {
+    format!("{what} …{}", id.rsplit('-').next().unwrap_or(id))
 }
 
 /// Who reads and writes which lanes.
@@ -142,7 +149,7 @@ async fn refusal(call: &Call, text: &str) -> Result<Option<Refused>, Failure> {
             at: words::moment(found.at),
             who: words::principal(&found.principal),
             action: found.action.as_str(),
-            explanation: words::shown(&found.explanation),
+            explanation: words::shown_lines(&found.explanation),
             reason: found.reason.map(|reason| reason.code().to_owned()),
         })),
         Err(cachegate::ManageError::Missing { .. }) => Ok(None),
