@@ -7,8 +7,8 @@ mod scim;
 
 pub use directory::{Directory, DirectoryError, Roster};
 pub use github::{
-    Delivery, DeliveryError, Github, GithubBuilder, GithubConfigError, GithubOrganization, PullError, Pulled,
-    Received,
+    Delivery, DeliveryError, Github, GithubApp, GithubBuilder, GithubConfigError, GithubOrganization,
+    GithubToken, PullError, Pulled, Received,
 };
 pub use people::{People, Stores};
 pub use scim::{LONGEST_SCIM_BODY, Scim, ScimAnswer, ScimRequest};

@@ -7,7 +7,8 @@ use std::time::Duration;
 use axum::Router;
 use cachegate::{Departure, Gate};
 use cachegate_directory::{
-    Github, GithubBuilder, GithubConfigError, GithubOrganization, PullError, Pulled, Scim, Stores,
+    Github, GithubApp, GithubBuilder, GithubConfigError, GithubOrganization, GithubToken, PullError, Pulled,
+    Scim, Stores,
 };
 use cachegate_fetch::{Client, ClientError, Fetch};
 use cachegate_storage::{DirectoryId, StoreError};
@@ -60,6 +61,14 @@ pub struct GithubEntry {
     pub token_file: Option<PathBuf>,
     /// An environment variable with a token that may read the organization's members.
     pub token_env: Option<String>,
+    /// Instead of a token: the client id of a GitHub App that may.
+    pub app_client_id: Option<String>,
+    /// The number of the App's installation in the organization.
+    pub app_installation: Option<u64>,
+    /// A file with the App's private key.
+    pub app_key_file: Option<PathBuf>,
+    /// An environment variable with the App's private key.
+    pub app_key_env: Option<String>,
 }
 
 /// A directory that speaks SCIM, at `/scim/v2/{name}`.
@@ -196,7 +205,20 @@ impl GithubEntry {
             &self.former_webhook_secret_env,
         )?;
         let present = present.ok_or_else(|| needed("webhook_secret"))?;
-        let token = secret("token", &self.token_file, &self.token_env)?.ok_or_else(|| needed("token"))?;
+        let token = secret("token", &self.token_file, &self.token_env)?;
+        let key = secret("app_key", &self.app_key_file, &self.app_key_env)?;
+        let token = match (token, &self.app_client_id, self.app_installation, key) {
+            (Some(token), None, None, None) => GithubToken::Plain(token),
+            (None, Some(client_id), Some(installation), Some(key)) => {
+                GithubToken::App(GithubApp::new(client_id, installation, &key)?)
+            }
+            (None, None, None, None) => return Err(needed("token")),
+            _ => {
+                let problem =
+                    "name a token, or `app_client_id`, `app_installation` and `app_key_file` of an App";
+                return Err(entry(problem.to_owned()));
+            }
+        };
         let secrets = std::iter::once(present).chain(former).collect();
         Ok(GithubOrganization { organization, github: self.id, secrets, token })
     }

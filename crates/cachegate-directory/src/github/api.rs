@@ -5,11 +5,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cachegate_fetch::{Fetch, Limits, Request, Response, Url};
+use cachegate_fetch::{Fetch, Limits, Method, Request, Response, Url};
 use cachegate_types::{SecretText, Timestamp};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::app::GithubToken;
 use super::error::PullError;
 
 /// So many are on one page: the most that GitHub gives.
@@ -50,7 +51,7 @@ pub(super) struct Api {
     pub(super) fetch: Arc<dyn Fetch>,
     /// `https://api.github.com`, or `https://github.example/api/v3`.
     pub(super) base: Arc<str>,
-    pub(super) token: SecretText,
+    pub(super) token: GithubToken,
 }
 
 impl fmt::Debug for Api {
@@ -63,6 +64,12 @@ impl fmt::Debug for Api {
 struct Person {
     id: u64,
     login: String,
+}
+
+/// A token that GitHub made for an App.
+#[derive(Deserialize)]
+struct Made {
+    token: String,
 }
 
 #[derive(Deserialize)]
@@ -78,9 +85,10 @@ impl Api {
     /// up and taken by others. The teams come first: they are listed to nobody who may not read members, while the list
     /// of members is quietly cut down to those who show themselves to everybody.
     pub(super) async fn read(&self, organization: u64, now: Timestamp) -> Result<Snapshot, PullError> {
+        let token = &self.token(now).await?;
         let place = format!("organizations/{organization}");
-        let teams: Vec<ListedTeam> = self.list(&format!("{place}/teams"), "teams", now).await?;
-        let people: Vec<Person> = self.list(&format!("{place}/members"), "members", now).await?;
+        let teams: Vec<ListedTeam> = self.list(token, &format!("{place}/teams"), "teams", now).await?;
+        let people: Vec<Person> = self.list(token, &format!("{place}/members"), "members", now).await?;
         // There is always an owner.
         if people.is_empty() {
             return Err(PullError::Garbage { what: "members" });
@@ -92,7 +100,7 @@ impl Api {
         for team in teams {
             let id = known(team.id, "teams")?;
             let path = format!("{place}/team/{id}/members");
-            let people: Vec<Person> = self.list(&path, "a team's members", now).await?;
+            let people: Vec<Person> = self.list(token, &path, "a team's members", now).await?;
             let members = people.iter().map(|person| known(person.id, "a team's members"));
             let members = members.collect::<Result<_, _>>()?;
             snapshot.teams.insert(id, Team { slug: team.slug, members });
@@ -104,6 +112,7 @@ impl Api {
     /// next one, and which is the last.
     async fn list<T: DeserializeOwned>(
         &self,
+        token: &SecretText,
         path: &str,
         what: &'static str,
         now: Timestamp,
@@ -111,10 +120,9 @@ impl Api {
         let mut items = Vec::new();
         let mut last = 0;
         for page in 1..=MAX_PAGES {
-            let text = format!("{}/{path}?per_page={PAGE}&page={page}", self.base);
-            let answer = self.ask(&text, what, now).await?;
+            let url = self.url(&format!("{path}?per_page={PAGE}&page={page}"), what)?;
+            let answer = self.ask(Request::get(url), token, what, now).await?;
             let garbage = PullError::Garbage { what };
-            // Of a list; an object would be read as one as well, were it as long.
             let Ok(found) = serde_json::from_slice::<Vec<T>>(answer.body()) else { return Err(garbage) };
             let count = found.len();
             items.extend(found);
@@ -134,20 +142,48 @@ impl Api {
         Err(PullError::TooMany { what })
     }
 
-    async fn ask(&self, address: &str, what: &'static str, now: Timestamp) -> Result<Response, PullError> {
-        let Ok(url) = Url::dangerous_parse_with_loopback_http(address) else {
-            return Err(PullError::Garbage { what });
+    /// What the API is asked with during one pull.
+    async fn token(&self, now: Timestamp) -> Result<SecretText, PullError> {
+        let app = match &self.token {
+            GithubToken::Plain(token) => return Ok(token.clone()),
+            GithubToken::App(app) => app,
         };
+        let what = "a token";
+        let url = self.url(&format!("app/installations/{}/access_tokens", app.installation), what)?;
+        // No more than is needed, whatever else the App may do.
+        let body = SecretText::new(r#"{"permissions":{"members":"read"}}"#.to_owned());
+        let request = Request::post(url, "application/json", body);
+        let answer = self.ask(request, &app.jwt(now)?, what, now).await?;
+        let made: Made = serde_json::from_slice(answer.body()).map_err(|_| PullError::Garbage { what })?;
+        Ok(SecretText::new(made.token))
+    }
+
+    fn url(&self, path: &str, what: &'static str) -> Result<Url, PullError> {
+        let url = Url::dangerous_parse_with_loopback_http(&format!("{}/{path}", self.base));
+        url.map_err(|_| PullError::Garbage { what })
+    }
+
+    async fn ask(
+        &self,
+        request: Request,
+        token: &SecretText,
+        what: &'static str,
+        now: Timestamp,
+    ) -> Result<Response, PullError> {
         let header = |text: &str| SecretText::new(text.to_owned());
-        let request = Request::get(url)
+        let request = request
             .with_header("accept", header("application/vnd.github+json"))
-            .with_header("authorization", SecretText::new(format!("Bearer {}", self.token.expose_secret())))
+            .with_header("authorization", SecretText::new(format!("Bearer {}", token.expose_secret())))
             .with_header("user-agent", header("cachegate"))
             .with_header("x-github-api-version", header("2022-11-28"))
             .with_limits(LIMITS);
+        let wanted = match request.method() {
+            Method::Get => 200,
+            Method::Post => 201,
+        };
         let answer = self.fetch.fetch(&request).await.map_err(|source| PullError::Unreachable { source })?;
         match answer.status() {
-            200 => Ok(answer),
+            status if status == wanted => Ok(answer),
             status => match wait(&answer, now) {
                 Some(until) => Err(PullError::Limited { until }),
                 None => Err(PullError::Status { status, what }),

@@ -27,6 +27,9 @@ pub enum GithubConfigError {
     /// An id that is none.
     #[error("an organization's numeric id at GitHub is not 0")]
     Id,
+    /// An App without a private key, an id or an installation.
+    #[error("a GitHub App has a client id, an installation, and a private RSA key in PEM form")]
+    AppKey,
     /// No address of an API.
     #[error("the address of GitHub's API: {0}")]
     Address(#[from] UrlError),
@@ -140,6 +143,9 @@ pub enum PullError {
         /// What it was asked for.
         what: &'static str,
     },
+    /// The App's key signs nothing.
+    #[error("the GitHub App's key could not sign")]
+    AppKey,
     /// The store or the gate failed.
     #[error("the store did not answer")]
     Unavailable {
@@ -160,6 +166,7 @@ impl PullError {
             Self::Status { .. } => "pull_status",
             Self::Garbage { .. } => "pull_garbage",
             Self::TooMany { .. } => "pull_too_many",
+            Self::AppKey => "pull_app_key",
             Self::Unavailable { .. } => "pull_unavailable",
         }
     }

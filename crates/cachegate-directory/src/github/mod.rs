@@ -29,6 +29,7 @@
 //! for that, and the next one mends it.
 
 mod api;
+mod app;
 mod endings;
 mod error;
 mod pull;
@@ -52,6 +53,7 @@ use futures_util::lock::Mutex;
 
 use crate::{Directory as _, DirectoryError, People, Roster, Stores};
 use api::Api;
+pub use app::{GithubApp, GithubToken};
 use endings::Endings;
 pub use error::{DeliveryError, GithubConfigError, PullError};
 pub use pull::Pulled;
@@ -67,8 +69,8 @@ pub struct GithubOrganization {
     pub github: u64,
     /// What its webhook signs with: one secret, or two while one takes the place of the other.
     pub secrets: Vec<SecretText>,
-    /// What GitHub's API is asked with. It may read members.
-    pub token: SecretText,
+    /// What GitHub's API is asked with.
+    pub token: GithubToken,
 }
 
 impl fmt::Debug for GithubOrganization {

@@ -1,7 +1,10 @@
 //! GitHub as a directory.
 
+mod app;
 mod deliveries;
 mod faults;
+mod mutations;
+mod octokit;
 mod orders;
 mod pulls;
 
@@ -12,7 +15,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
 use cachegate_directory::{
-    Delivery, DeliveryError, Github, GithubBuilder, GithubOrganization, PullError, Pulled, Received, Stores,
+    Delivery, DeliveryError, Github, GithubBuilder, GithubOrganization, GithubToken, PullError, Pulled,
+    Received, Stores,
 };
 use cachegate_fetch::{Fetch, FetchError, Request, Response};
 use cachegate_storage::{Accounts as _, Members as _, MemoryStorage};
@@ -152,7 +156,7 @@ pub(crate) fn organization(here: OrganizationId, there: u64) -> GithubOrganizati
         organization: here,
         github: there,
         secrets: vec![SecretText::new(GithubStandIn::SECRET.to_owned())],
-        token: SecretText::new(GithubStandIn::TOKEN.to_owned()),
+        token: GithubToken::Plain(SecretText::new(GithubStandIn::TOKEN.to_owned())),
     }
 }
 

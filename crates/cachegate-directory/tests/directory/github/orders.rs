@@ -125,7 +125,10 @@ impl Run {
             }
             Step::Arrives { which, again } if !self.sent.is_empty() => {
                 let at = which.index(self.sent.len());
-                let sent = if again { self.sent[at].clone() } else { self.sent.remove(at) };
+                let sent = self.sent.remove(at);
+                if again {
+                    self.sent.push(sent.clone());
+                }
                 self.arrive(number, &sent).await;
             }
             Step::Lost(which) if !self.sent.is_empty() => {
