@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cachegate_storage::Storage;
 use cachegate_storage::conformance::{
-    ACCOUNT_CASES, CASES, PERSISTENT_CASES, failures, random_operations, run_against_model,
+    ACCOUNT_CASES, CASES, DIRECTORY_CASES, PERSISTENT_CASES, failures, random_operations, run_against_model,
 };
 use cachegate_storage_sqlite::SqliteStorage;
 use futures_executor::block_on;
@@ -38,6 +38,18 @@ fn every_rule_of_accounts_holds() {
         assert_eq!(block_on(case(Arc::new(store))), Ok(()), "{name}");
         let store = SqliteStorage::open(&folder.path().join(name)).expect("a store");
         assert_eq!(block_on(case(Arc::new(store))), Ok(()), "{name} over a file");
+    }
+}
+
+#[test]
+fn every_rule_of_directories_holds() {
+    let folder = TempDir::new().expect("a folder");
+    for (name, case) in DIRECTORY_CASES {
+        let store = SqliteStorage::open_in_memory().expect("a store");
+        assert_eq!(block_on(case(Arc::new(store))), Ok(()), "{name}");
+        let store = Arc::new(SqliteStorage::open(&folder.path().join(name)).expect("a store"));
+        assert_eq!(block_on(case(store.clone())), Ok(()), "{name} over a file");
+        assert_eq!(block_on(store.verify()), Ok(()), "{name}");
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use cachegate_storage::conformance::{
-    ACCOUNT_CASES, CASES, PERSISTENT_CASES, failures, random_operations, run_against_model,
+    ACCOUNT_CASES, CASES, DIRECTORY_CASES, PERSISTENT_CASES, failures, random_operations, run_against_model,
 };
 use cachegate_storage::{MemoryStorage, Storage, acts};
 use cachegate_types::Epoch;
@@ -27,6 +27,13 @@ fn memory_obeys_every_rule() {
 #[test]
 fn memory_obeys_every_rule_of_accounts() {
     for (name, case) in ACCOUNT_CASES {
+        assert_eq!(block_on(case(Arc::new(MemoryStorage::new(Epoch(7))))), Ok(()), "{name}");
+    }
+}
+
+#[test]
+fn memory_obeys_every_rule_of_directories() {
+    for (name, case) in DIRECTORY_CASES {
         assert_eq!(block_on(case(Arc::new(MemoryStorage::new(Epoch(7))))), Ok(()), "{name}");
     }
 }

@@ -140,7 +140,7 @@ impl ActionSet {
 
     /// The set that these bits are; `None` when a bit stands for no action.
     pub const fn from_bits(bits: u8) -> Option<Self> {
-        if bits & !Self::ALL.0 == 0 { Some(Self(bits)) } else { None }
+        if Self::ALL.contains_all(Self(bits)) { Some(Self(bits)) } else { None }
     }
 
     /// The highest level whose actions are all in it.

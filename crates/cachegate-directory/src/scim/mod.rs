@@ -306,8 +306,8 @@ impl Call<'_> {
         departures: Vec<Departure>,
     ) -> Result<ScimAnswer, ScimError> {
         let shown = self.shown(kind, found).await?;
-        let text = |value: &Value| value.as_str().map(str::to_owned);
-        let (etag, location) = (text(&shown["meta"]["version"]), text(&shown["meta"]["location"]));
+        let text = |place: &str| shown.pointer(place).and_then(Value::as_str).map(str::to_owned);
+        let (etag, location) = (text("/meta/version"), text("/meta/location"));
         let is_held = |tags: &str| tags.split(',').any(|tag| Some(tag.trim()) == etag.as_deref());
         if self.request.method == "GET" && self.request.if_none_match.is_some_and(is_held) {
             return Ok(ScimAnswer { etag, ..ScimAnswer::new(304, None) });

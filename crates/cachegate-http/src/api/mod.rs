@@ -169,6 +169,7 @@ operations! {
     GET "/organizations/{organization}/members/{user}" () false => people::member;
     PUT "/organizations/{organization}/members/{user}" () true => people::set_member;
     DELETE "/organizations/{organization}/members/{user}" () false => people::remove_member;
+    GET "/organizations/{organization}/members/{user}/departure" () false => people::departure;
     GET "/organizations/{organization}/groups" ("limit" "cursor") false => people::groups;
     POST "/organizations/{organization}/groups" () true => people::create_group;
     PUT "/organizations/{organization}/groups/{group}" () true => people::set_group;

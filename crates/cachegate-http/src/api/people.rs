@@ -1,6 +1,7 @@
 //! Members and groups.
 
-use cachegate::{Made, Page};
+use cachegate::{Departure, Made, Page, Source};
+use cachegate_directory::{Directory as _, Roster};
 use cachegate_types::{GroupId, Name, Role, UserId};
 use serde::Deserialize;
 
@@ -54,9 +55,27 @@ pub(super) async fn set_member(call: Call) -> Answered {
 
 /// `DELETE /organizations/{organization}/members/{user}`.
 pub(super) async fn remove_member(call: Call) -> Answered {
-    let (organization, user) = (call.id("organization")?, call.id("user")?);
-    call.gate().remove_member(&call.by(), organization, user, call.now).await?;
-    Ok(Answer::done())
+    let user = call.id("user")?;
+    departed(&roster(&call)?.leave(user, call.now).await?)
+}
+
+/// `GET /organizations/{organization}/members/{user}/departure`.
+pub(super) async fn departure(call: Call) -> Answered {
+    let user = call.id("user")?;
+    departed(&roster(&call)?.departure(user, call.now).await?)
+}
+
+/// The API says who belongs as every directory does.
+fn roster(call: &Call) -> Result<Roster<'_>, Problem> {
+    Ok(Roster::new(call.gate(), call.id("organization")?, Source::By(call.by())))
+}
+
+/// What the end of a membership does. Whoever is no member is not there.
+fn departed(departure: &Departure) -> Answered {
+    match departure.role {
+        Some(_) => Ok(Answer::ok(shape::departure(departure))),
+        None => Err(Problem::NOT_FOUND),
+    }
 }
 
 /// `GET /organizations/{organization}/groups`.

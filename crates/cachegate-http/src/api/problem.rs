@@ -6,6 +6,7 @@ use std::borrow::Cow;
 
 use axum::body::Body;
 use cachegate::{CredentialError, IssueError, ManageError, NotAuthenticated, ResolveError, Unavailable};
+use cachegate_directory::DirectoryError;
 use cachegate_types::DecisionId;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::json;
@@ -146,6 +147,15 @@ impl From<ManageError> for Problem {
             ManageError::Exists { .. } => with(StatusCode::CONFLICT, "exists"),
             ManageError::Changed { .. } => with(StatusCode::CONFLICT, "changed"),
             ManageError::KeyReused => with(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
+            _ => Self::unavailable(&Unavailable::Internal),
+        }
+    }
+}
+
+impl From<DirectoryError> for Problem {
+    fn from(error: DirectoryError) -> Self {
+        match error {
+            DirectoryError::Gate(error) => error.into(),
             _ => Self::unavailable(&Unavailable::Internal),
         }
     }

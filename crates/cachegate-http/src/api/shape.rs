@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use cachegate::{
-    Access, AccessParty, LongestLives, MemberView, OrganizationView, Refusal, TokenRights, TokenState,
-    TokenView, WorkspaceView,
+    Access, AccessParty, Departure, LongestLives, MemberView, OrganizationView, Refusal, TokenRights,
+    TokenState, TokenView, WorkspaceView,
 };
 use cachegate_policy::{Listed, ListedParty, Lock, LockScope, WorkspaceSettings};
 use cachegate_storage::{
     AuditRecord, GroupRecord, LockRecord, MarkRecord, MarkScope, ReleaseRecord, Revoked, TokenForm,
     TokenRecord, WorkspaceRecord,
 };
-use cachegate_types::{Action, GrantSource, Principal, Resource, Restriction, Timestamp};
+use cachegate_types::{Action, GrantSource, Principal, Resource, Restriction, Role, Timestamp};
 use http::HeaderValue;
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
@@ -116,6 +116,28 @@ pub(super) fn record(record: &TokenRecord, state: &TokenState) -> Value {
     })
 }
 
+/// What a person calls their own tokens is theirs.
+pub(super) fn departure(departure: &Departure) -> Value {
+    let dying = departure.dying.iter().map(|token| {
+        json!({
+            "id": token.id,
+            "kind": token.kind.as_str(),
+            "issued_at": token.issued_at,
+            "expires_at": token.expires_at,
+            "last_used": token.last_used,
+        })
+    });
+    json!({
+        "user": departure.person.id,
+        "display": departure.person.display,
+        "role": departure.role.map(Role::as_str),
+        "groups": departure.groups,
+        "dying": dying.collect::<Vec<_>>(),
+        "staying": departure.staying.iter().map(|token| record(token, &TokenState::Live)).collect::<Vec<_>>(),
+        "more": departure.more,
+    })
+}
+
 pub(super) fn token(view: &TokenView) -> Value {
     record(&view.record, &view.state)
 }
@@ -172,7 +194,7 @@ pub(super) fn etag(view: &WorkspaceView) -> Option<HeaderValue> {
 }
 
 pub(super) fn made_workspace(record: WorkspaceRecord) -> Value {
-    workspace(&WorkspaceView { record, actions: cachegate_types::Role::Admin.actions() })
+    workspace(&WorkspaceView { record, actions: Role::Admin.actions() })
 }
 
 pub(super) fn settings(settings: &WorkspaceSettings) -> Value {

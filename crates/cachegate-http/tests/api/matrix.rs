@@ -223,6 +223,7 @@ impl Place {
             ("a member", "GET", format!("{o}/members/{user}"), None),
             ("set a member", "PUT", format!("{o}/members/{user}"), Some(json!({"role": "admin"}))),
             ("set an owner", "PUT", format!("{o}/members/{user}"), Some(json!({"role": "owner"}))),
+            ("what a departure does", "GET", format!("{o}/members/{user}/departure"), None),
             ("remove a member", "DELETE", format!("{o}/members/{user}"), None),
             ("groups", "GET", format!("{o}/groups"), None),
             ("make a group", "POST", format!("{o}/groups"), Some(json!({"name": "more", "members": []}))),

@@ -362,7 +362,11 @@ fn members_and_groups_are_their_administrators_to_manage() {
     assert_eq!(preview.body["staying"], json!([]));
     assert!(preview.body["dying"][0].get("description").is_none(), "what a person calls it is theirs");
     let left = api.delete(admin, &path);
-    assert_eq!((left.told(), &left.body), ("200".to_owned(), &preview.body), "before and after tell the same");
+    assert_eq!(
+        (left.told(), &left.body),
+        ("200".to_owned(), &preview.body),
+        "before and after tell the same"
+    );
     assert_eq!(api.get(admin, &format!("{path}/departure")).told(), "404 not_found");
     assert_eq!(api.get(admin, &path).told(), "404 not_found");
     assert_eq!(api.get(&ada, &place).told(), "404 not_found");

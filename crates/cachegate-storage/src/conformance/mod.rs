@@ -19,6 +19,7 @@ mod outcome;
 
 mod accounts;
 mod audit;
+mod directories;
 mod fixtures;
 mod members;
 mod model;
@@ -40,6 +41,7 @@ use futures_executor::block_on;
 
 pub use self::accounts::*;
 pub use self::audit::*;
+pub use self::directories::*;
 pub use self::members::*;
 pub use self::model::run_against_model;
 pub use self::operations::{Operation, random_operations};
