@@ -1,5 +1,7 @@
 //! Pages stay short and cheap, however much there is.
 
+#![expect(clippy::expect_used, reason = "tests")]
+
 use std::time::Duration;
 
 use cachegate::DeviceAccess;
