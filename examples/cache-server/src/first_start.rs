@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 
+use cachegate_http::browser::Sessions;
 use cachegate_types::SecretText;
 
 use crate::config::Config;
@@ -97,6 +98,9 @@ pub fn announce(
             "administrator's token: in {} (lost it? `cache-server recover`)",
             administrator.display()
         )?;
+    }
+    if Sessions::new(server.gate().clone()).is_safe() {
+        writeln!(out, "web pages: sign in at {}/login", server.gate().issuer())?;
     }
     let token = ci_token.map(SecretText::expose_secret);
     let pastes = pastes(address, config, token.unwrap_or("TOKEN"));

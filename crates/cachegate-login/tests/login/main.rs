@@ -8,5 +8,7 @@ mod faults;
 mod github;
 mod github_site;
 mod oidc;
+mod oidc_provider;
 mod real_provider;
+mod script;
 mod support;

@@ -9,6 +9,8 @@ import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 
 const folder = process.env.CACHEGATE_OIDC_PROVIDER;
+// Where people reach the server that they sign in to.
+const base = process.env.CACHEGATE_BASE;
 const entry = join(folder, 'node_modules', 'oidc-provider', 'lib', 'index.js');
 const { Provider } = await import(pathToFileURL(entry));
 
@@ -33,7 +35,7 @@ const makeProvider = (origin, path, keys) => new Provider(`${origin}${path}`, {
   cookies: { keys: ['not-a-secret'] },
   clients: ['okta', 'entra'].map((name) => ({
     client_id: `${name}-client`, client_secret: 'not-a-secret',
-    redirect_uris: [`https://cache.example/login/${name}/callback`],
+    redirect_uris: [`${base}/login/${name}/callback`],
     grant_types: ['authorization_code'], response_types: ['code'],
   })),
   pkce: { required: () => true },

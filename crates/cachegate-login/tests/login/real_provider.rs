@@ -1,9 +1,5 @@
-//! A certified OpenID provider that no one here wrote, on a port of the loopback, plays Okta and Entra.
+//! A certified OpenID provider, unmodified, signs people in.
 
-use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -13,87 +9,8 @@ use cachegate_storage::{Accounts, MemoryStorage};
 use cachegate_testkit::{ManualClock, Scene};
 use cachegate_types::{Epoch, Timestamp};
 
+use crate::oidc_provider::Provider;
 use crate::support::{BASE, code, cookie, fields, name, query, secret};
-
-const TENANT: &str = "aaaabbbb-0000-cccc-1111-dddd2222eeee";
-const CALLBACK: &str = "https://cache.example/login/";
-
-/// The provider as a child process, which ends with its standard input.
-struct Provider {
-    child: Child,
-    _input: ChildStdin,
-    address: SocketAddr,
-}
-
-impl Provider {
-    fn start() -> Self {
-        let folder = std::env::var_os("CACHEGATE_OIDC_PROVIDER")
-            .expect("CACHEGATE_OIDC_PROVIDER names the folder that oidc-provider is installed in");
-        let mut child = Command::new("node")
-            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/login/provider.mjs"))
-            .env("CACHEGATE_OIDC_PROVIDER", folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("node starts");
-        let input = child.stdin.take().expect("its input");
-        let output = BufReader::new(child.stdout.take().expect("its output"));
-        let mut lines = output.lines().map_while(Result::ok);
-        let port = lines.find_map(|line| line.strip_prefix("listening on ")?.parse().ok()).expect("a port");
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, _input: input, address: SocketAddr::from(([127, 0, 0, 1], port)) }
-    }
-
-    fn issuer(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
-    }
-
-    /// A browser that follows wherever it is led, until it is led back to the cache: the query that it comes with.
-    fn authorize(&self, location: &str) -> String {
-        let origin = self.issuer("");
-        let (mut place, mut jar) = (location.to_owned(), BTreeMap::new());
-        for _ in 0..8 {
-            if let Some((_, query)) = place.strip_prefix(CALLBACK).and_then(|rest| rest.split_once('?')) {
-                return query.to_owned();
-            }
-            let path = place.strip_prefix(&origin).unwrap_or(&place).to_owned();
-            place = self.get(&path, &mut jar).expect("a redirect");
-        }
-        panic!("led about, at last to {place}");
-    }
-
-    /// Where the answer leads.
-    fn get(&self, path: &str, jar: &mut BTreeMap<String, String>) -> Option<String> {
-        let cookies =
-            jar.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ");
-        let mut stream = TcpStream::connect(self.address).expect("a connection");
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: {}\r\ncookie: {cookies}\r\n", self.address)
-            .expect("sent");
-        write!(stream, "connection: close\r\n\r\n").expect("sent");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer");
-        let head = answer.split("\r\n\r\n").next().unwrap_or_default();
-        let mut location = None;
-        for (header, value) in head.lines().filter_map(|line| line.split_once(": ")) {
-            if header.eq_ignore_ascii_case("set-cookie") {
-                let (name, value) =
-                    value.split(';').next().and_then(|pair| pair.split_once('=')).expect("a cookie");
-                jar.insert(name.to_owned(), value.to_owned());
-            } else if header.eq_ignore_ascii_case("location") {
-                location = Some(value.to_owned());
-            }
-        }
-        location
-    }
-}
-
-impl Drop for Provider {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 struct Real {
     provider: Provider,
@@ -104,7 +21,7 @@ struct Real {
 
 impl Real {
     async fn new(change: impl Fn(OidcBuilder) -> OidcBuilder) -> Self {
-        let provider = Provider::start();
+        let provider = Provider::start(BASE);
         let store = Arc::new(MemoryStorage::new(Epoch(1)));
         let scene = Scene::over(store.clone(), cachegate::Degraded::Refuse).await;
         let client = Client::builder().dangerous_allow_loopback_http().build().expect("a client");
@@ -116,8 +33,8 @@ impl Real {
         let clock = scene.clock.clone();
         let login =
             Login::builder(scene.gate.clone(), scene.storage.clone(), accounts, Arc::new(client), BASE)
-                .provider(build("okta", OidcKind::Okta, provider.issuer("/okta")))
-                .provider(build("entra", OidcKind::Entra, provider.issuer(&format!("/{TENANT}/v2.0"))))
+                .provider(build("okta", OidcKind::Okta, provider.okta()))
+                .provider(build("entra", OidcKind::Entra, provider.entra()))
                 .clock(clock.clone())
                 .build()
                 .expect("a login");
@@ -197,7 +114,7 @@ fn a_certified_provider_rotates_its_keys() {
     run(async {
         let real = Real::new(|builder| builder).await;
         let before = real.sign_in("okta").await.expect("signed in");
-        real.provider.get("/rotate", &mut BTreeMap::new());
+        real.provider.rotate();
         real.clock.advance(Duration::from_secs(31));
         assert_eq!(real.sign_in("okta").await.expect("signed in").user, before.user);
     });

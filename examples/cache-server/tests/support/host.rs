@@ -34,8 +34,11 @@ impl Host {
 
     pub(crate) fn configured(change: impl FnOnce(&mut Config)) -> Self {
         let data = tempfile::tempdir().expect("a folder");
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.set_nonblocking(true).expect("a socket that waits for nothing");
+        let address = listener.local_addr().expect("its address");
         let mut config = Config {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            listen: address,
             data: data.path().to_owned(),
             entry_limit: 1024 * 1024,
             organization: "acme".parse().expect("a name"),
@@ -60,9 +63,8 @@ impl Host {
         let accounts = Arc::new(FaultyAccounts::new(memory.clone(), Arc::clone(&faults)));
         let storage: Arc<dyn Storage> = Arc::new(storage);
         let stores = Stores { storage: Arc::clone(&storage), accounts, directories: memory };
-        let (server, address) = runtime.block_on(async {
-            let listener = tokio::net::TcpListener::bind(config.listen).await.expect("a port");
-            let address = listener.local_addr().expect("its address");
+        let server = runtime.block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
             let gate = Gate::builder(Arc::clone(&storage), Arc::new(MemoryVault::default()))
                 .issuer(&config.issuer())
                 .clock(clock.clone())
@@ -73,7 +75,7 @@ impl Host {
             let server = Server::compose(&config, stores, gate).await.expect("a server");
             let server = Arc::new(server);
             tokio::spawn(serve(listener, Arc::clone(&server), std::future::pending()));
-            (server, address)
+            server
         });
         Self { server, address, faults, clock, recorder, runtime, _data: data }
     }

@@ -1,0 +1,72 @@
+//! The administrator's token works alone, and so does Turborepo's login with it.
+
+use cachegate::{Authority, PersonalForm, TokenSpec};
+use cachegate_types::{ActionSet, Description, Role};
+
+use cache_server::now;
+
+use crate::browser::{Browser, user_of};
+use crate::host::Host;
+use crate::http::{get, put};
+use crate::support::query;
+
+#[test]
+fn an_administrators_token_signs_in_and_gives_turbo_a_token_that_works() {
+    let host = Host::configured(|config| config.issuer = Some(format!("http://{}", config.listen)));
+    let gate = host.server.gate();
+    let administrator = host.runtime.block_on(async {
+        let operator = Authority::Operator;
+        let path = "acme/app".parse().expect("a path");
+        host.server.find(&path).await.expect("read").expect("a workspace");
+        let user =
+            gate.create_user(&operator, "Grace".parse().expect("a name"), now()).await.expect("a person");
+        let organization = host.server.storage().organization_by_name(&"acme".parse().expect("a name")).await;
+        let organization = organization.expect("read").expect("an organization").id;
+        gate.set_member(&operator, organization, user, Role::Owner, now()).await.expect("a member");
+        let spec = TokenSpec::Personal { owner: user, actions: ActionSet::ALL, form: PersonalForm::Opaque };
+        gate.issue(&operator, &spec, Description::default(), None, now()).await.expect("a token").token
+    });
+    let mut browser = Browser::at(host.address);
+    let asked = query(&[("redirect_uri", "http://127.0.0.1:9789"), ("state", "s1")]);
+    let led = browser.get(&format!("/turborepo/token?{asked}")).location().to_owned();
+    let return_to = Browser::asked(&led)["return_to"].clone();
+    let form = browser.get(&led).form_token();
+    let pairs = [("form_token", &*form), ("token", administrator.expose_secret()), ("return_to", &return_to)];
+    let entered = browser.post("/login", &pairs);
+    assert_eq!(entered.location(), return_to);
+    assert_eq!(browser.name().as_deref(), Some("Grace"));
+    let form = browser.get(&return_to).form_token();
+    let pairs = [
+        ("form_token", &*form),
+        ("redirect_uri", "http://127.0.0.1:9789"),
+        ("state", "s1"),
+        ("decision", "approve"),
+    ];
+    let given = browser.post("/turborepo/token", &pairs);
+    assert!(given.location().starts_with("http://127.0.0.1:9789/?token=cgp_"), "{}", given.location());
+    let sent = Browser::asked(given.location());
+    assert_eq!((&*sent["state"], &*sent["email"]), ("s1", "Grace"));
+    // What turbo does with it.
+    let bearer = format!("Bearer {}", sent["token"]);
+    let headers = [("authorization", &*bearer)];
+    assert!(!user_of(host.address, &sent["token"]).is_empty());
+    assert_ne!(get(host.address, "/v2/user", &[]).status, 200);
+    let entry = "/acme/app/v8/artifacts/0123456789abcdef?slug=acme";
+    assert_eq!(put(host.address, entry, &headers, b"tar").status, 202);
+    assert_eq!(get(host.address, entry, &headers).body, b"tar");
+    assert_eq!(browser.get("/turborepo/success?email=x").status, 200);
+}
+
+#[test]
+fn a_browsers_cookie_opens_no_cache() {
+    let host = Host::configured(|config| config.issuer = Some(format!("http://{}", config.listen)));
+    let issued = host.runtime.block_on(async {
+        let gate = host.server.gate();
+        let user =
+            gate.create_user(&Authority::Operator, Description::default(), now()).await.expect("a person");
+        gate.begin_browser_session(user, Description::default(), now()).await.expect("a session")
+    });
+    let bearer = format!("Bearer {}", issued.token.expose_secret());
+    let refused = get(host.address, "/acme/app/v1/cache/7", &[("authorization", &bearer)]);
+    assert_eq!(refused.status, 401);
+}
