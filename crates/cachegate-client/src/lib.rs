@@ -19,8 +19,9 @@ pub use netrc::{
 };
 pub use server::{
     DeviceAccess, DeviceLogin, DevicePoll, Explained, Failure, IssuedToken, OrganizationRecord, PersonRecord,
-    PrincipalRecord, RefusalRecord, RestrictionRecord, RevokedRecord, Server, ServerError, TokenOrder,
-    TokenQuery, TokenRecord, WhoAmI, WorkspaceRecord,
+    PrincipalRecord, RefusalRecord, ReleaseReference, ReleaseReferenceError, ResolvedRelease,
+    RestrictionRecord, RevokedRecord, Server, ServerError, TokenOrder, TokenQuery, TokenRecord, WhoAmI,
+    WorkspaceRecord,
 };
 #[cfg(feature = "keyring")]
 pub use store::KeyringTokens;

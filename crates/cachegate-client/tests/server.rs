@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cachegate_client::{
-    BoundToken, DeviceAccess, DevicePoll, Failure, Origin, Server, ServerError, TokenOrder, TokenQuery,
+    BoundToken, DeviceAccess, DevicePoll, Failure, Origin, ReleaseReference, Server, ServerError, TokenOrder,
+    TokenQuery,
 };
 use cachegate_fetch::{Fetch, FetchError, Request, Response};
 use cachegate_types::{SecretText, Timestamp};
@@ -305,4 +306,73 @@ fn no_answer_is_told_apart_from_a_refusal() {
     script.answers.lock().expect("no panic").push_back(Err(lost));
     let error = block_on(server(&Arc::new(script)).whoami()).expect_err("no answer");
     assert_eq!((error.code(), error.failure()), ("fetch_not_connected", Failure::Unavailable));
+}
+
+#[test]
+fn a_reference_names_a_place_a_requirement_and_perhaps_an_output() {
+    for (text, output) in [
+        ("acme/app/0.1#default", Some("default")),
+        ("acme/app/*", None),
+        ("acme/app/>=1.2, <2#packages.x86_64-linux.hello", Some("packages.x86_64-linux.hello")),
+        ("acme/app/=1.2.3#a#b", Some("a#b")),
+    ] {
+        let reference: ReleaseReference = text.parse().expect(text);
+        assert_eq!(reference.output(), output);
+        let again: ReleaseReference = reference.to_string().parse().expect("its own form");
+        assert_eq!(again, reference);
+    }
+    for (text, what) in [
+        ("", "organization"),
+        ("/app/1#x", "organization"),
+        ("acme", "workspace"),
+        ("acme/a b/1", "workspace"),
+        ("acme/app", "version requirement"),
+        ("acme/app/", "version requirement"),
+        ("acme/app/one#x", "version requirement"),
+        ("acme/app/1/2#x", "version requirement"),
+        ("https://cache.example.org/f/acme/app/1", "organization"),
+        ("acme/app/1#", "output"),
+        ("acme/app/1#a b", "output"),
+    ] {
+        let error = text.parse::<ReleaseReference>().expect_err(text).to_string();
+        assert!(error.starts_with(&format!("its {what} ")), "{text}: {error}");
+    }
+}
+
+#[test]
+fn a_release_is_resolved_at_its_own_address_and_its_token_is_not_shown() {
+    let found = json!({ "attribute_path": "a/b", "store_path": "/nix/store/x", "version": "0.1.4", "token": "cg1_canary" });
+    let script = Script::of([ok(&found)]);
+    let reference = "acme/app/>=0.1#a/b".parse().expect("a reference");
+    let resolved = block_on(server(&script).resolve(&reference, true)).expect("resolved");
+    assert_eq!(
+        script.asked(0).url().as_str(),
+        "https://cache.example.org/f/acme/app/%3E%3D0.1/output/a%2Fb?include_token=true"
+    );
+    assert_eq!(resolved.token.as_ref().map(SecretText::expose_secret), Some("cg1_canary"));
+    let written = serde_json::to_string(&resolved).expect("written");
+    assert!(!format!("{resolved:?} {written}").contains("canary") && written.contains("0.1.4"));
+}
+
+#[test]
+fn a_refusal_in_plain_text_says_why_and_which_decision_it_was() {
+    let text = |status, kind: &str, body: &str| {
+        Response::new(status, body).with_header("content-type", kind).with_header("cachegate-decision", ID)
+    };
+    for (answer, code, failure) in [
+        (text(404, "text/plain; charset=utf-8", "no release satisfies `2`\n"), "not_found", Failure::Refused),
+        (text(403, "text/plain", "no release satisfies `2`"), "denied", Failure::Refused),
+        (text(401, "text/plain", "no release satisfies `2`"), "not_authenticated", Failure::Unauthenticated),
+    ] {
+        let error = block_on(server(&Script::of([answer])).file("/f/x.tar.gz")).expect_err("refused");
+        assert_eq!(
+            (error.code(), error.failure(), error.to_string().as_str()),
+            (code, failure, "no release satisfies `2`")
+        );
+        assert_eq!(error.decision().map(|id| id.to_string()).as_deref(), Some(ID));
+    }
+    for other in [text(404, "text/html", "<html>"), text(502, "text/plain", "")] {
+        let error = block_on(server(&Script::of([other])).file("/f/x.tar.gz")).expect_err("no answer");
+        assert_eq!(error.code(), "not_a_cachegate_answer");
+    }
 }

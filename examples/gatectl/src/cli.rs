@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use cachegate_client::Origin;
+use cachegate_client::{Origin, ReleaseReference};
 use cachegate_types::{AccessLevel, Action, DecisionId, Description, Lane, TokenId, VersionRequirement};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
@@ -50,6 +50,10 @@ pub(crate) enum Command {
     /// Manage what lets people and machines in
     #[command(subcommand)]
     Auth(Auth),
+    /// Say where a release's output lies
+    Resolve(Resolve),
+    /// Fetch a release's source archive, or an entry
+    Fetch(FetchFile),
     /// Say why something was refused, or whether it would be
     Explain(Explain),
     /// Check trust rules before they are in force
@@ -284,6 +288,29 @@ pub(crate) struct Rotate {
     /// How long the successor lives [default: as long as its kind may]
     #[arg(long, value_name = "TIME", value_parser = life)]
     pub(crate) expires_in: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Resolve {
+    /// ORGANIZATION/WORKSPACE/REQUIREMENT#OUTPUT, such as `acme/app/0.1#default`
+    #[arg(value_name = "RELEASE")]
+    pub(crate) release: ReleaseReference,
+    /// Also print, on a line of its own, a token that reads what the output needs and nothing else
+    #[arg(long)]
+    pub(crate) include_token: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FetchFile {
+    /// The source archive of ORGANIZATION/WORKSPACE/REQUIREMENT
+    #[arg(value_name = "RELEASE", required_unless_present = "entry", conflicts_with = "entry")]
+    pub(crate) release: Option<ReleaseReference>,
+    /// Or: the entry at this path, such as `acme/app/nix/HASH.narinfo`
+    #[arg(long, value_name = "PATH")]
+    pub(crate) entry: Option<String>,
+    /// Where to [default: standard output]
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -142,15 +142,7 @@ impl Context {
         if let Some(path) = &self.global.token_file {
             return Ok(BoundToken::new(server.origin().clone(), read_token(path)?));
         }
-        let held = self.tokens().token(server.origin())?.ok_or_else(|| {
-            let origin = server.origin();
-            Failed::new(
-                Status::Unauthenticated,
-                "not_logged_in",
-                format!("you are not logged in to {origin}"),
-                format!("run `gatectl login --server {origin}`"),
-            )
-        })?;
+        let held = self.tokens().token(server.origin())?.ok_or_else(|| not_logged_in(server.origin()))?;
         if held.ends_within(MARGIN, now()) && held.refresh_for(server.origin()).is_some() {
             return self.renew(server, MARGIN).await;
         }
@@ -187,6 +179,16 @@ impl Context {
             }
         }
     }
+}
+
+/// There is no token for this server.
+pub(crate) fn not_logged_in(origin: &Origin) -> Failed {
+    Failed::new(
+        Status::Unauthenticated,
+        "not_logged_in",
+        format!("you are not logged in to {origin}"),
+        format!("run `gatectl login --server {origin}`"),
+    )
 }
 
 /// What the search for a job's identity may look at.

@@ -5,6 +5,9 @@
 
 mod support;
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use support::{Host, Shell, rules};
 
 #[test]
@@ -119,6 +122,136 @@ fn decide(decision: &'static str) -> impl FnMut(&Host, &str) {
             assert!(host.post("/activate", &form, &host.administrator()).contains("200 OK"));
         }
     }
+}
+
+#[test]
+#[ignore = "needs python: run by cargo xtask test"]
+fn log_in_by_a_pasted_token() {
+    let host = Host::start();
+    let mut shell = Shell::new(&host);
+    let prompt = "token (not shown): ";
+    shell.typed("gatectl login --paste --server $SERVER", prompt, "admin.token");
+    shell.run("cat .netrc");
+    shell.run("gatectl logout 2>/dev/null");
+    shell.say("half of a token, and none");
+    shell.quiet("head -c 40 admin.token > half.token; : > no.token");
+    shell.typed("gatectl login --paste --server $SERVER", prompt, "half.token");
+    shell.typed("gatectl login --paste --server $SERVER", prompt, "no.token");
+    shell.compare("login-paste.txt");
+}
+
+#[test]
+fn the_agent_keeps_netrc_fresh_while_builds_run() {
+    // A session lives for four seconds, and the identity behind it is good for more than one.
+    let host = Host::with_rules(|rules| {
+        let rules = rules.replace("lane = \"main\"", "lane = \"main\", ttl = 4");
+        rules.replace("platform =", "mode = \"direct\"\nplatform =")
+    });
+    let mut shell = Shell::new(&host);
+    shell.set("GITLAB_CI", "true");
+    // Should this machine stop for longer than the identity is good, the agent ends and says so: then once more.
+    let (mut used, mut said) = (BTreeSet::new(), String::new());
+    for _ in 0..5 {
+        let at = cache_server::now().as_unix_seconds() + 20;
+        shell.set("CACHEGATE_ID_TOKEN", &host.identity(&host.url(), at));
+        let mut agent =
+            shell.command("exec gatectl agent --ambient --server $SERVER").spawn().expect("a shell");
+        used.clear();
+        // A build reads netrc anew for each request, as Nix and curl do.
+        while used.len() < 3 && agent.try_wait().expect("its status").is_none() {
+            let netrc = std::fs::read_to_string(shell.home.join(".netrc")).unwrap_or_default();
+            let token = netrc.rsplit(' ').next().unwrap_or_default().trim().to_owned();
+            if !token.is_empty() && host.send("GET", "/api/v1/whoami", "", &token).contains("200 OK") {
+                used.insert(token);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        // It may have ended by itself.
+        let _ = agent.kill();
+        let output = agent.wait_with_output().expect("its end");
+        said = String::from_utf8_lossy(&output.stderr).into_owned();
+        if used.len() == 3 {
+            break;
+        }
+    }
+    assert_eq!(used.len(), 3, "{said}");
+    shell.run("sed -E 's/password .*/password TOKEN/' .netrc; stat -c %a .netrc");
+    shell.say("and where there is nothing to renew, or nobody who could");
+    shell.set("GITLAB_CI", "");
+    shell.run("gatectl agent --once --server http://localhost:1");
+    shell.run("gatectl agent --once --ambient --server http://localhost:1");
+    shell.quiet("gatectl login --server $SERVER --token-file admin.token --replace 2>/dev/null");
+    shell.run("gatectl agent --server $SERVER");
+    shell.compare("agent.txt");
+}
+
+#[test]
+fn releases() {
+    let host = Host::start();
+    let mut shell = Shell::logged_in(&host);
+    let hashes = ["6h16lcyhnnw252s3qv43rgxbwglzif48", "n2bcxzvpmycfx9gy997dwwwynf5h7338"];
+    // A job of the trunk puts two outputs and their source, and publishes them: its rule says so.
+    let at = cache_server::now().as_unix_seconds();
+    let mut job = Shell::new(&host);
+    job.set("GITLAB_CI", "true");
+    job.set("CACHEGATE_ID_TOKEN", &host.identity(&host.url(), at));
+    job.quiet("gatectl login --server $SERVER --ambient --no-netrc");
+    let token = job.quiet(
+        "echo '{\"uri\":\"'$SERVER'/\"}' | gatectl credential-helper get | sed 's/.*Bearer //; s/\".*//'",
+    );
+    let put = |path: &str, body: &str| {
+        let answer = host.send("PUT", path, body, &token);
+        assert!(answer.contains("201 Created"), "{path}: {answer}");
+    };
+    for hash in hashes {
+        let told = format!("StorePath: /nix/store/{hash}-pkg\nURL: nar/{hash}.nar\nReferences: \n");
+        put(&format!("/acme/app/nix/nar/{hash}.nar"), "nar");
+        put(&format!("/acme/app/nix/{hash}.narinfo"), &told);
+    }
+    let digest = "b608089734879cfb06c974d592537dd3e28086592f7f5556b82c836c8f7edb17";
+    put(&format!("/f/acme/app/source/{digest}"), "the source");
+    let outputs = format!(
+        "{{\"outputs\": {{\"default\": \"/nix/store/{}-pkg\", \"doc\": \"/nix/store/{}-pkg\"}}, \"source\": \
+         \"{digest}\"}}",
+        hashes[0], hashes[1]
+    );
+    for version in ["0.1.4", "2.0.0"] {
+        put(&format!("/f/acme/app/{version}"), &outputs);
+        let published = host.send("POST", &format!("/f/acme/app/{version}"), "", &token);
+        assert!(published.contains("201 Created"), "{published}");
+    }
+
+    shell.run("gatectl resolve 'acme/app/*#default'");
+    shell.run("gatectl resolve acme/app/0.1#doc --json");
+    shell.run("gatectl resolve acme/app/0.1#other");
+    shell.run("gatectl resolve acme/app/3");
+    shell.run("gatectl resolve acme/nope/0.1");
+    shell.run("gatectl resolve acme/app");
+    shell.run("gatectl resolve 'acme/app/one#default'");
+    shell.say("a device that resolves 0.1 and reads what it resolved");
+    let make = "gatectl auth token device create -w acme/app --requirement 0.1 2>/dev/null";
+    let (bound, reading) = (shell.quiet(make), shell.quiet(&format!("{make} --closure")));
+    shell.write("bound.token", &bound);
+    shell.write("reading.token", &reading);
+    shell.run("gatectl resolve acme/app/0.1#default --include-token --token-file reading.token | tee both");
+    shell.run("gatectl resolve 'acme/app/2#default' --token-file reading.token");
+    shell.run("gatectl resolve acme/app/0.1 --include-token --token-file bound.token");
+    shell.quiet("tail -n 1 both > closure.token; chmod 600 closure.token");
+    let entry =
+        |hash: &str| format!("gatectl fetch --entry acme/app/nix/{hash}.narinfo --token-file closure.token");
+    shell.run(&entry(hashes[0]));
+    shell.say("the other output is none of its business");
+    shell.run(&entry(hashes[1]));
+    shell.run("gatectl fetch acme/app/0.1 --token-file closure.token");
+    shell.say("the source");
+    shell.run("gatectl fetch acme/app/0.1 -o source.tar.gz && cat source.tar.gz");
+    shell.run("gatectl fetch acme/app/0.1 --json -o source.tar.gz");
+    shell.run("gatectl fetch acme/app/0.1 --token-file bound.token -o other.tar.gz; test -e other.tar.gz || echo no file");
+    shell.run("gatectl fetch acme/app/0.1 -o missing/source.tar.gz");
+    shell.run("gatectl fetch --entry acme/app/nix/none.narinfo");
+    shell.run("gatectl fetch --entry '/acme/app/nix/a b'");
+    shell.run("gatectl fetch");
+    shell.compare("releases.txt");
 }
 
 #[test]

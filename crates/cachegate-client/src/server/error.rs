@@ -136,6 +136,9 @@ impl ServerError {
             Self::Redirected { .. } | Self::Answer { .. } => {
                 "check the address: it must be that of the server itself, without a path"
             }
+            Self::Refused { code, .. } if code == "replayed" => {
+                "use the session of the first exchange, or have the platform give the job another token"
+            }
             Self::Refused { status, code, error, .. } => {
                 match (error.as_ref().unwrap_or(code).as_str(), status) {
                     ("access_denied", _) => "somebody refused the request in the browser: log in again",
@@ -151,7 +154,7 @@ impl ServerError {
             }
             Self::NoSuch { .. } => "check the name, or ask an administrator for access to it",
             Self::OtherServer { .. } => "log in to this server",
-            Self::Address { .. } => "check the ids that were given",
+            Self::Address { .. } => "check the ids and paths that were given",
         }
     }
 
@@ -175,7 +178,7 @@ impl ServerError {
         let Some((code, said)) =
             said.and_then(|said| Some((said.code.clone().or(said.error.clone())?, said)))
         else {
-            return Self::Answer { origin: origin.clone(), status };
+            return Self::of_text(origin, response);
         };
         let detail = said.detail.or(said.error_description);
         Self::Refused {
@@ -185,6 +188,36 @@ impl ServerError {
             code: shown(&code),
             error: said.error.as_deref().map(shown),
             decision: said.decision.and_then(|id| id.parse().ok()),
+        }
+    }
+}
+
+impl ServerError {
+    /// The protocols of build tools refuse in one line of plain text.
+    fn of_text(origin: &Origin, response: &Response) -> Self {
+        let status = response.status();
+        let kind = response.header("content-type").unwrap_or_default();
+        let code = match status {
+            400 => "bad_request",
+            401 => "not_authenticated",
+            403 => "denied",
+            404 => "not_found",
+            _ => "refused",
+        };
+        let decision = response.header("cachegate-decision");
+        let text = std::str::from_utf8(response.body()).ok().map(str::trim);
+        // The text may name the decision for those who see no header.
+        let named = decision.map(|id| format!(" (decision {id})")).unwrap_or_default();
+        let text = text.map(|text| text.strip_suffix(&named).unwrap_or(text));
+        match text.filter(|text| kind.starts_with("text/plain") && !text.is_empty()) {
+            None => Self::Answer { origin: origin.clone(), status },
+            Some(text) => Self::Refused {
+                status,
+                code: code.to_owned(),
+                error: None,
+                detail: shown(text),
+                decision: decision.and_then(|id| id.parse().ok()),
+            },
         }
     }
 }

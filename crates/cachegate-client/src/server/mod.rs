@@ -4,6 +4,7 @@ mod error;
 mod manage;
 mod oauth;
 mod record;
+mod release;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,7 @@ pub use self::record::{
     DeviceAccess, Explained, IssuedToken, OrganizationRecord, PersonRecord, PrincipalRecord, RefusalRecord,
     RestrictionRecord, RevokedRecord, TokenOrder, TokenQuery, TokenRecord, WhoAmI, WorkspaceRecord,
 };
+pub use self::release::{ReleaseReference, ReleaseReferenceError, ResolvedRelease};
 
 /// What one request may cost. A page of a hundred tokens has about 80 KiB.
 const LIMITS: Limits = Limits { time: Duration::from_secs(20), body: 1 << 20 };
@@ -95,12 +97,16 @@ impl Server {
 
     /// Sends it, and takes nothing but a success.
     async fn send(&self, request: Request) -> Result<Response, ServerError> {
+        self.send_within(request, LIMITS).await
+    }
+
+    async fn send_within(&self, request: Request, limits: Limits) -> Result<Response, ServerError> {
         debug_assert!(
             request.url().same_origin(&self.url) && matches!(request.method(), Method::Get | Method::Post)
         );
         let request = request
             .with_header("accept", SecretText::new("application/json, application/problem+json".to_owned()))
-            .with_limits(LIMITS);
+            .with_limits(limits);
         let answer = self.fetch.fetch(&request).await;
         let response =
             answer.map_err(|source| ServerError::NotReached { origin: self.origin.clone(), source })?;

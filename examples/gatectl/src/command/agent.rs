@@ -7,7 +7,7 @@ use cachegate_client::{BoundToken, Replace, Server, TokenStore};
 use super::login::{by_identity, write_netrc};
 use super::session::until;
 use crate::cli::Agent;
-use crate::context::{Context, now};
+use crate::context::{Context, not_logged_in, now};
 use crate::failure::{Failed, Status};
 use crate::show::{note, print};
 
@@ -60,7 +60,8 @@ async fn refreshed(context: &Context, agent: &Agent, server: &Server) -> Result<
             context.tokens().put(&token)?;
             token
         }
-        _ => context.renew(server, agent.margin).await?,
+        None => return Err(not_logged_in(origin)),
+        Some(_) => context.renew(server, agent.margin).await?,
     };
     if token.ends_within(Duration::ZERO, now()) {
         return Err(Failed::new(

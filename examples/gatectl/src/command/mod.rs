@@ -8,6 +8,7 @@ mod explain;
 mod login;
 mod netrc;
 mod policy;
+mod release;
 mod scan;
 mod session;
 mod token;
@@ -27,6 +28,8 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Faile
         Command::Whoami => session::whoami(context).await,
         Command::Agent(agent) => agent::agent(context, &agent).await,
         Command::Auth(Auth::Token(token)) => token::token(context, token).await,
+        Command::Resolve(resolve) => release::resolve(context, &resolve).await,
+        Command::Fetch(fetch) => release::fetch(context, &fetch).await,
         Command::Explain(explain) => explain::explain(context, explain).await,
         Command::Policy(Policy::Lint { rules }) => policy::lint(context, &rules),
         Command::Policy(Policy::Test(test)) => policy::test(context, &test),

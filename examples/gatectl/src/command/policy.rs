@@ -78,7 +78,7 @@ impl Names {
 }
 
 fn wrong(what: &str) -> Failed {
-    Failed::new(Status::Found, "rules", what, "mend the file")
+    Failed::new(Status::Usage, "rules", what, "mend the file")
 }
 
 fn load(path: &Path) -> Result<Loaded, Failed> {

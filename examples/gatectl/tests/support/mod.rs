@@ -43,7 +43,7 @@ organization = "acme"
 workspace = "app"
 pins = [{{ fact = "repo.id", is = "20" }}, {{ fact = "owner.id", is = "72" }}]
 when = [{{ ref = {{ kind = "branch", name = "main" }} }}, {{ fact = "trigger.class", equals = "trusted" }}]
-grant = {{ level = "read-write", lane = "main" }}
+grant = {{ level = "read-write", lane = "main", publish = true }}
 "#,
         members.join(", ")
     )
@@ -51,6 +51,11 @@ grant = {{ level = "read-write", lane = "main" }}
 
 impl Host {
     pub(crate) fn start() -> Self {
+        Self::with_rules(|rules| rules)
+    }
+
+    /// With other anchors and rules than the usual ones.
+    pub(crate) fn with_rules(change: impl FnOnce(String) -> String) -> Self {
         let data = tempfile::tempdir().expect("a folder");
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         let issuer = TestIssuer::new(ISSUER);
@@ -63,7 +68,7 @@ impl Host {
                 "listen = \"{address}\"\nissuer = \"{url}\"\ndata = \"{}\"\norganization = \"acme\"\nworkspace = \
                  \"app\"\n\n{}",
                 data.path().display(),
-                rules(&issuer, &url)
+                change(rules(&issuer, &url))
             );
             std::fs::write(&config, text).expect("written");
             let flags = Flags::parse_from([Path::new("cache-server"), Path::new("--config"), &config]);
@@ -100,12 +105,17 @@ impl Host {
 
     /// Sends a form as a browser would, with a person's token.
     pub(crate) fn post(&self, path: &str, form: &str, token: &str) -> String {
+        self.send("POST", path, form, token)
+    }
+
+    /// Sends a request, and gives the whole answer.
+    pub(crate) fn send(&self, method: &str, path: &str, body: &str, token: &str) -> String {
         let mut stream = TcpStream::connect(self.address).expect("connected");
         let request = format!(
-            "POST {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {token}\r\nAccept: application/json\r\n\
-             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{form}",
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {token}\r\nAccept: application/json\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
             self.address,
-            form.len()
+            body.len()
         );
         stream.write_all(request.as_bytes()).expect("sent");
         let mut answer = String::new();
@@ -196,6 +206,19 @@ impl<'h> Shell<'h> {
         child.stdout.take().expect("its output").read_to_string(&mut stdout).expect("text");
         let status = child.wait().expect("its end");
         self.record(line, &stdout, &said, status.code());
+    }
+
+    /// Runs a line under a terminal, and types what is in a file once it has said `wait`.
+    pub(crate) fn typed(&mut self, line: &str, wait: &str, file: &str) {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cache-server/tests/support/terminal.py");
+        let within = format!("python3 {} '{wait}' \"$(cat {file})\" -- sh -c '{line}'", script.display());
+        let output =
+            self.command(&within).env("TERM", "dumb").env("NO_COLOR", "1").output().expect("a shell");
+        let heard = String::from_utf8_lossy(&output.stdout).replace("\r\n", "\n");
+        let codes = replaced(&heard, "\u{1b}\\[[0-9;?]*[A-Za-z]", |_| String::new());
+        // A spinner writes its line again and again: the last is what stays.
+        let stays: Vec<_> = codes.lines().map(|line| line.rsplit('\r').next().unwrap_or_default()).collect();
+        self.record(line, &(stays.join("\n") + "\n"), "", output.status.code());
     }
 
     /// Waits for the next second: what was made in one second is listed in no order.
