@@ -9,10 +9,9 @@ mod host;
 #[path = "support/http.rs"]
 #[expect(dead_code, reason = "statuses and bodies are all that is looked at")]
 mod http;
+#[path = "../../../crates/cachegate-login/tests/login/script.rs"]
+mod script;
 
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
-use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -21,6 +20,7 @@ use cachegate::{ExchangeError, WorkloadToken};
 use cachegate_federation::{AnchorBuilder, RuleBuilder};
 use host::Host;
 use http::{get, put, send};
+use script::Script;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -30,45 +30,16 @@ const ROUNDS: usize = 6;
 /// How long the gate waits at least before it asks an issuer again.
 const COOL_DOWN: Duration = Duration::from_secs(30);
 
-/// The provider as a child process, which ends with its standard input.
-struct Provider {
-    child: Child,
-    _input: ChildStdin,
-    address: SocketAddr,
-}
+/// The provider, which ends with the test.
+struct Provider(Script);
 
 impl Provider {
     fn start() -> Self {
-        let folder = std::env::var_os("CACHEGATE_OIDC_PROVIDER")
-            .expect("CACHEGATE_OIDC_PROVIDER names the folder that oidc-provider is installed in");
-        let mut child = Command::new("node")
-            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/workloads/provider.mjs"))
-            .env("CACHEGATE_OIDC_PROVIDER", folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("node starts");
-        let input = child.stdin.take().expect("its input");
-        let mut output = BufReader::new(child.stdout.take().expect("its output"));
-        let mut line = String::new();
-        // It has warnings of its own to tell before.
-        let port: u16 = loop {
-            line.clear();
-            assert!(
-                output.read_line(&mut line).expect("a line") > 0,
-                "the provider ended before it was ready"
-            );
-            if let Some(port) = line.strip_prefix("listening on ") {
-                break port.trim_end().parse().expect("a port");
-            }
-        };
-        std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
-        Self { child, _input: input, address: SocketAddr::from(([127, 0, 0, 1], port)) }
+        Self(Script::start(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/workloads/provider.mjs"), &[]))
     }
 
     fn issuer(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.0.address)
     }
 
     /// An access token of this job, by the client credentials grant (RFC 6749, section 4.4) for our resource (RFC 8707).
@@ -82,7 +53,7 @@ impl Provider {
         );
         let headers = [("content-type", "application/x-www-form-urlencoded")];
         let answer = send(
-            self.address,
+            self.0.address,
             &http::head("POST", "/token", &headers, Some(body.len() as u64)),
             body.as_bytes(),
         );
@@ -93,21 +64,14 @@ impl Provider {
 
     /// From now on a new key signs; the one before it is still published, and no older one.
     fn rotate(&self) {
-        assert_eq!(get(self.address, "/rotate", &[]).status, 200);
+        assert_eq!(get(self.0.address, "/rotate", &[]).status, 200);
     }
 
     /// How often the discovery document and the keys were fetched.
     fn asked(&self) -> (usize, usize) {
-        let text = get(self.address, "/asked", &[]).text();
+        let text = get(self.0.address, "/asked", &[]).text();
         let (discovery, keys) = text.lines().find_map(|line| line.split_once(' ')).expect("two numbers");
         (discovery.parse().expect("a number"), keys.parse().expect("a number"))
-    }
-}
-
-impl Drop for Provider {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
