@@ -311,10 +311,10 @@ impl Random {
                 id: self.id(6),
                 workspace: self.id(4),
                 version: self.id(4),
-                closures: self.some(2, 6),
-                keys: self.some(3, 6).into_iter().map(|set| (set, self.id(3))).collect(),
+                closures: self.some(2, 9),
+                keys: self.some(3, 9).into_iter().map(|set| (set, self.id(3))).collect(),
             },
-            37 | 38 => Deed::YankRelease { workspace: self.id(4), version: self.id(4) },
+            37 | 38 => Deed::YankRelease { workspace: self.id(3), version: self.id(4) },
             39 => Deed::AppendAudit { count: self.below(4) },
             _ => Deed::Look { limit: self.id(4) },
         }
