@@ -277,6 +277,7 @@ await go("/acme/settings?editview=device-tokens&workspace=nosuch");
 const plain = await browser.newPage();
 await plain.setJavaScriptEnabled(false);
 await plain.goto(`${BASE}${device}&new=resolve-only`, { waitUntil: "load" });
+await plain.select("#project", "app");
 await plain.type("#requirement", "1.*");
 await plain.focus("button[value=preview]");
 await plain.keyboard.press("Enter");
