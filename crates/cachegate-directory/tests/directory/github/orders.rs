@@ -132,7 +132,7 @@ impl Run {
                 self.arrive(number, &sent).await;
             }
             Step::Lost(which) if !self.sent.is_empty() => {
-                drop(self.sent.remove(which.index(self.sent.len())))
+                drop(self.sent.remove(which.index(self.sent.len())));
             }
             Step::Arrives { .. } | Step::Lost(_) => {}
             Step::Pull if self.pull.is_none() => {
@@ -172,7 +172,7 @@ impl Run {
                 match done {
                     Ok(_) => self.ended.retain(|_, ended| *ended > begun),
                     Err(error) => {
-                        assert!(matches!(error.code(), "pull_garbage" | "pull_status"), "{error:?}")
+                        assert!(matches!(error.code(), "pull_garbage" | "pull_status"), "{error:?}");
                     }
                 }
             }
