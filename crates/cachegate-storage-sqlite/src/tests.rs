@@ -21,8 +21,8 @@ use rusqlite::{Connection, params_from_iter};
 use tempfile::TempDir;
 
 use crate::table::{
-    AUDIT, CHANGES, CLOSURES, DOCUMENTS, KEYS, LOCKS, MARKS, MASSES, MEMBERS, ORGANIZATIONS, RELEASES, TOKENS, Table,
-    USERS, WORKSPACES,
+    AUDIT, CHANGES, CLOSURES, DOCUMENTS, KEYS, LOCKS, MARKS, MASSES, MEMBERS, ORGANIZATIONS, RELEASES,
+    TOKENS, Table, USERS, WORKSPACES,
 };
 use crate::{SqliteStorage, fault};
 

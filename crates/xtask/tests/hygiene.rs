@@ -38,7 +38,9 @@ fn found(words: &[(&str, &str)], of_interest: impl Fn(&str) -> bool) -> Vec<Stri
 
 #[test]
 fn no_path_of_a_machine_is_in_a_tracked_file() {
-    let places = found(&[("/wo", "rk/"), ("/ro", "ot/"), ("/home/", "runner"), ("/Us", "ers/")], |_| true);
+    let mut places = found(&[("/wo", "rk/"), ("/ro", "ot/"), ("/home/", "runner")], |_| true);
+    // SCIM calls its people so.
+    places.extend(found(&[("/Us", "ers/")], |name| !name.contains("scim")));
     assert!(places.is_empty(), "{places:#?}");
 }
 

@@ -369,7 +369,9 @@ impl TrustRule {
         let granted = plan.level.actions().iter().filter(|action| match action {
             Action::Resolve | Action::Read => !anonymous_reads,
             Action::Write => writes,
-            Action::Replace | Action::Delete | Action::Administer | Action::Publish | Action::Provision => false,
+            Action::Replace | Action::Delete | Action::Administer | Action::Publish | Action::Provision => {
+                false
+            }
         });
         // A lane that all share is given to trusted triggers alone, and only with such a one is there `publish`.
         let shared = lane.as_ref().is_some_and(|lane| lane.class() <= LaneClass::Main);

@@ -20,7 +20,9 @@ pub(crate) fn answer(case: &Case) -> Answer {
         return Answer::Allow { read: vec![], write: None };
     }
     match case.action {
-        Action::Administer | Action::Publish | Action::Provision => Answer::Allow { read: vec![], write: None },
+        Action::Administer | Action::Publish | Action::Provision => {
+            Answer::Allow { read: vec![], write: None }
+        }
         Action::Resolve | Action::Read => {
             let read = lanes_to_read(case);
             if read.is_empty() { Answer::Deny } else { Answer::Allow { read, write: None } }

@@ -6,8 +6,8 @@ use cachegate_types::Role;
 
 use super::PersistentCaseFn;
 use super::fixtures::{
-    act, at, closure, every_act, feed, furnish, holds_token, issue, key, mass, name, organization, release_record,
-    revoked, token, token_record, user, whole_audit, workspace,
+    act, at, closure, every_act, feed, furnish, holds_token, issue, key, mass, name, organization,
+    release_record, revoked, token, token_record, user, whole_audit, workspace,
 };
 use super::outcome::{Outcome, Refusal, equal, refused};
 use crate::{Changes, MassScope, Preconditions, Storage, Superseded, TokenRecord, verify_chain};
