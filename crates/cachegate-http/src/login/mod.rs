@@ -32,7 +32,7 @@
 //! | `/turborepo/token` | Turborepo's login: a person confirms, and the terminal that waits on the loopback gets a token |
 //!
 //! A login begins a new session and ends the one that the browser had; a session is
-//! [`Sessions`](crate::browser::Sessions)' to find. The gate's issuer is the URL at which browsers reach all of this.
+//! [`Sessions`]' to find. The gate's issuer is the URL at which browsers reach all of this.
 //! Where that is neither encrypted nor the loopback, nobody signs in.
 
 mod device;

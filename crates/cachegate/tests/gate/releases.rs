@@ -69,11 +69,12 @@ async fn publish_of(
     let (entry, label) = (key("output"), write(scene, writer, "output").await);
     let of = |(key, label)| StoredEntry { key, label, digest: &BODY };
     let needed: Vec<_> = stored.iter().map(|(key, label)| of((key, label.as_slice()))).collect();
+    let output = (!closure.is_empty()).then(|| OutputSpec { name: "out", closure: &needed });
     let spec = ReleaseSpec {
         workspace: scene.workspace,
         version: &version(release),
         entry: of((&entry, label.as_slice())),
-        outputs: &[OutputSpec { name: "out", closure: &needed }][..usize::from(!closure.is_empty())],
+        outputs: output.as_slice(),
     };
     scene.gate.publish_release(by, &spec, NOW.into()).await
 }
