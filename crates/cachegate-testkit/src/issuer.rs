@@ -10,7 +10,7 @@ use ring::rsa::{KeyPairComponents, PublicKeyComponents};
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use serde_json::{Value, json};
 
-use crate::FetchFaults;
+use crate::{FetchFaults, NOW};
 
 /// The RSA key that RFC 7515 prints in appendix A.2.
 const PARTS: [&str; 7] = [
@@ -22,6 +22,25 @@ const PARTS: [&str; 7] = [
     "h_96-mK1R_7glhsum81dZxjTnYynPbZpHziZjeeHcXYsXaaMwkOlODsWa7I9xXDoRwbKgB719rrmI2oKr6N3Do9U0ajaHF-NKJnwgjMd2w9cjz3_-kyNlxAr2v4IKhGNpmM5iIgOS1VZnOZ68m6_pbLBSp3nssTdlqvd0tIiTHU",
     "IYd7DHOhrWvxkwPQsRM2tOgrjbcrfvtQJipd-DlcxyVuuM9sQLdgjVk2oy26F0EmpScGLq2MowX7fhd_QJQ3ydy5cY7YIBi87w93IKLEdfnbJtoOPLUW0ITrJReOgo1cq9SbsxYawBgfp_gh6A5603k2-ZQwVK0JKSHuLFkuQ3U",
 ];
+
+/// What GitHub Actions says of a push to the trunk of `lumen-labs/beacon` (456789, of owner 123456), at [`crate::NOW`].
+pub fn github_push_claims(audience: &str) -> Value {
+    let workflow = "lumen-labs/beacon/.github/workflows/ci.yml@refs/heads/main";
+    json!({
+        "aud": audience, "iat": NOW, "nbf": NOW - 600, "exp": NOW + 300, "jti": "1",
+        "sub": "repo:lumen-labs/beacon:ref:refs/heads/main",
+        "sha": "938406d7b1f85ca53c188f1096cc16864d6fb980",
+        "ref": "refs/heads/main", "ref_type": "branch", "ref_protected": "true",
+        "repository": "lumen-labs/beacon", "repository_id": "456789",
+        "repository_owner": "lumen-labs", "repository_owner_id": "123456",
+        "repository_visibility": "private", "run_id": "16789012345", "run_number": "412",
+        "run_attempt": "1", "actor": "mira", "actor_id": "9876543", "workflow": "CI",
+        "head_ref": "", "base_ref": "", "workflow_ref": workflow, "job_workflow_ref": workflow,
+        "workflow_sha": "938406d7b1f85ca53c188f1096cc16864d6fb980",
+        "job_workflow_sha": "938406d7b1f85ca53c188f1096cc16864d6fb980",
+        "runner_environment": "github-hosted", "event_name": "push",
+    })
+}
 
 /// Signs claims with RS256, and publishes its key where discovery looks for it.
 pub struct TestIssuer {

@@ -13,5 +13,5 @@ pub use faults::{Faults, FaultyAccounts, FaultyStorage};
 pub use fetch::{FaultyFetch, FetchFault, FetchFaults};
 pub use futures_executor::block_on;
 pub use github::GithubStandIn;
-pub use issuer::TestIssuer;
+pub use issuer::{TestIssuer, github_push_claims};
 pub use scene::{NOW, Recorder, Scene};

@@ -6,9 +6,9 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use cachegate_testkit::github_push_claims;
 use cachegate_types::{AccessLevel, Action, Lane};
 
-use crate::rules::claims;
 use crate::support::Site;
 
 #[test]
@@ -32,7 +32,7 @@ fn every_flow_works_in_a_browser_by_keyboard_too_and_axe_finds_nothing_serious()
             "{}\n{}\n{}\n",
             site.scene.administrator.expose_secret(),
             denied.id().expect("an id"),
-            issuer.sign(&claims(&base)),
+            issuer.sign(&github_push_claims(&base)),
         );
         tokio::spawn(axum::serve(listener, site.served()).into_future());
         (input, base)

@@ -1,8 +1,7 @@
 //! Trust rules: shown, linted as they are written, and tried against a job's token.
 
-use cachegate_testkit::NOW;
+use cachegate_testkit::{NOW, TestIssuer, github_push_claims};
 use http::StatusCode;
-use serde_json::{Value, json};
 
 use crate::support::{ORIGIN, Site};
 
@@ -18,25 +17,6 @@ pins = [{ fact = "repo.id", is = "456789" }, { fact = "owner.id", is = "123456" 
 when = [{ fact = "event", equals = "push" }, { fact = "trigger.class", equals = "trusted" }]
 grant = { level = "read-write", lane = "main" }
 "#;
-
-/// What GitHub says of a push to the trunk.
-pub(crate) fn claims(audience: &str) -> Value {
-    let workflow = "lumen-labs/beacon/.github/workflows/ci.yml@refs/heads/main";
-    json!({
-        "aud": audience, "iat": NOW, "nbf": NOW - 600, "exp": NOW + 300, "jti": "1",
-        "sub": "repo:lumen-labs/beacon:ref:refs/heads/main",
-        "sha": "938406d7b1f85ca53c188f1096cc16864d6fb980",
-        "ref": "refs/heads/main", "ref_type": "branch", "ref_protected": "true",
-        "repository": "lumen-labs/beacon", "repository_id": "456789",
-        "repository_owner": "lumen-labs", "repository_owner_id": "123456",
-        "repository_visibility": "private", "run_id": "16789012345", "run_number": "412",
-        "run_attempt": "1", "actor": "mira", "actor_id": "9876543", "workflow": "CI",
-        "head_ref": "", "base_ref": "", "workflow_ref": workflow, "job_workflow_ref": workflow,
-        "workflow_sha": "938406d7b1f85ca53c188f1096cc16864d6fb980",
-        "job_workflow_sha": "938406d7b1f85ca53c188f1096cc16864d6fb980",
-        "runner_environment": "github-hosted", "event_name": "push",
-    })
-}
 
 #[test]
 fn rules_are_linted_as_they_are_written_and_those_of_others_are_refused() {
@@ -74,22 +54,22 @@ fn a_dry_run_shows_each_step_repeats_no_token_and_uses_none_up() {
             assert_eq!(site.scene.storage.audit(0, 1000).await.expect("the audit").len(), before);
             answer.text
         };
-        let good = issuer.sign(&claims(ORIGIN));
+        let good = issuer.sign(&github_push_claims(ORIGIN));
         for _ in 0..2 {
             let text = tried(&good).await;
             assert!(text.contains("Let in by the rule trunk"), "{text}");
             assert!(text.contains("the lane main") && text.contains("<li class=\"yes\"><b>signature</b>"));
         }
-        let mut pull = claims(ORIGIN);
+        let mut pull = github_push_claims(ORIGIN);
         pull["event_name"] = "pull_request".into();
         pull["ref"] = "refs/pull/7/merge".into();
         pull["sub"] = "repo:lumen-labs/beacon:pull_request".into();
         let text = tried(&issuer.sign(&pull)).await;
         assert!(text.contains("Refused at the step") && text.contains("<li class=\"no\">"), "{text}");
-        let mut late = claims(ORIGIN);
+        let mut late = github_push_claims(ORIGIN);
         late["exp"] = (NOW - 100).into();
         assert!(tried(&issuer.sign(&late)).await.contains("<li class=\"no\"><b>time</b>"));
-        let stranger = cachegate_testkit::TestIssuer::new("https://elsewhere.example").sign(&claims(ORIGIN));
+        let stranger = TestIssuer::new("https://elsewhere.example").sign(&github_push_claims(ORIGIN));
         let text = tried(&stranger).await;
         assert!(text.contains("<li class=\"no\"><b>anchor</b>"), "{text}");
         assert!(tried("no token").await.contains("<li class=\"no\"><b>format</b>"));

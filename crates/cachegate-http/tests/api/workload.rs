@@ -8,9 +8,8 @@ use cachegate_federation::{
     RulesDocument, Status, Test, When,
 };
 use cachegate_fetch::Fetch;
-use cachegate_testkit::{FaultyFetch, NOW, Scene, TestIssuer, block_on};
+use cachegate_testkit::{FaultyFetch, NOW, Scene, TestIssuer, block_on, github_push_claims};
 use cachegate_types::{AccessLevel, Name, SecretText};
-use serde_json::json;
 
 const GITHUB: &str = "https://token.actions.githubusercontent.com";
 const AUDIENCE: &str = "https://cache.example.com";
@@ -37,21 +36,7 @@ pub(crate) fn pushed(scene: &Scene, mode: Mode) -> SecretText {
     let fetch: Arc<dyn Fetch> = Arc::new(fetch);
     let workloads = Workloads::new(federation, rules.expect("rules"), &fetch).expect("addresses");
     scene.gate.set_workloads(Some(Arc::new(workloads)));
-    let workflow = "lumen-labs/beacon/.github/workflows/ci.yml@refs/heads/main";
-    SecretText::new(issuer.sign(&json!({
-        "aud": AUDIENCE, "iat": NOW, "nbf": NOW - 600, "exp": NOW + 300, "jti": "1",
-        "sub": "repo:lumen-labs/beacon:ref:refs/heads/main",
-        "sha": "938406d7b1f85ca53c188f1096cc16864d6fb980",
-        "ref": "refs/heads/main", "ref_type": "branch", "ref_protected": "true",
-        "repository": "lumen-labs/beacon", "repository_id": "456789",
-        "repository_owner": "lumen-labs", "repository_owner_id": "123456",
-        "repository_visibility": "private", "run_id": "16789012345", "run_number": "412",
-        "run_attempt": "1", "actor": "mira", "actor_id": "9876543", "workflow": "CI",
-        "head_ref": "", "base_ref": "", "workflow_ref": workflow, "job_workflow_ref": workflow,
-        "workflow_sha": "938406d7b1f85ca53c188f1096cc16864d6fb980",
-        "job_workflow_sha": "938406d7b1f85ca53c188f1096cc16864d6fb980",
-        "runner_environment": "github-hosted", "event_name": "push",
-    })))
+    SecretText::new(issuer.sign(&github_push_claims(AUDIENCE)))
 }
 
 /// The session that such a token is exchanged for.

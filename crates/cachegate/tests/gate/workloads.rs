@@ -15,7 +15,9 @@ use cachegate_federation::{
 };
 use cachegate_fetch::{Fetch, FetchError};
 use cachegate_storage::MassScope;
-use cachegate_testkit::{FaultyFetch, FetchFault, FetchFaults, NOW, Scene, TestIssuer, block_on};
+use cachegate_testkit::{
+    FaultyFetch, FetchFault, FetchFaults, NOW, Scene, TestIssuer, block_on, github_push_claims,
+};
 use cachegate_types::{
     AccessLevel, Action, ActionSet, Description, EntryKey, Lane, Name, Principal, Resource, SecretText,
     Timestamp,
@@ -118,19 +120,7 @@ impl Ci {
     }
 
     fn token(&self, more: Value) -> String {
-        let workflow = "lumen-labs/beacon/.github/workflows/ci.yml@refs/heads/main";
-        let mut claims = json!({
-            "aud": AUDIENCE, "iat": NOW, "nbf": NOW - 600, "exp": NOW + 300,
-            "sha": "938406d7b1f85ca53c188f1096cc16864d6fb980", "ref_type": "branch", "ref_protected": "true",
-            "repository": "lumen-labs/beacon", "repository_id": "456789",
-            "repository_owner": "lumen-labs", "repository_owner_id": "123456",
-            "repository_visibility": "private", "run_id": "16789012345", "run_number": "412",
-            "run_attempt": "1", "actor": "mira", "actor_id": "9876543", "workflow": "CI",
-            "head_ref": "", "base_ref": "", "workflow_ref": workflow, "job_workflow_ref": workflow,
-            "workflow_sha": "938406d7b1f85ca53c188f1096cc16864d6fb980",
-            "job_workflow_sha": "938406d7b1f85ca53c188f1096cc16864d6fb980",
-            "runner_environment": "github-hosted",
-        });
+        let mut claims = github_push_claims(AUDIENCE);
         let (claims_object, more) = (claims.as_object_mut().expect("an object"), more);
         claims_object.extend(more.as_object().cloned().expect("an object"));
         self.issuer.sign(&claims)
