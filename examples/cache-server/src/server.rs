@@ -213,9 +213,10 @@ impl Server {
         if let Some(github) = &github {
             directories = directories.merge(cachegate_http::github::router(github.clone(), now));
         }
+        let console = Console::new(gate.clone(), now).protocols_at(gate.issuer()).accounts(stores.accounts);
         Ok(Self {
             gate,
-            identity: oauth.merge(login).merge(directories),
+            identity: oauth.merge(login).merge(directories).merge(console.router()),
             github: github.map(|github| (github, config.directories.github_every())),
             entries,
             entry_limit: config.entry_limit,
@@ -258,7 +259,6 @@ impl Server {
             .with_state(Arc::clone(self))
             .merge(cachegate_http::api::router(self.gate.clone(), now))
             .merge(self.identity.clone())
-            .merge(Console::new(self.gate.clone(), now).protocols_at(self.gate.issuer()).router())
     }
 
     /// The workspace of this path, if there is one.

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use cache_server::{DirectoriesEntry, ScimEntry, now};
 use cachegate::{Authority, DeviceAccess, PersonalForm, TokenSpec};
-use cachegate_types::{ActionSet, Description, OrganizationId, Role};
+use cachegate_types::{AccessLevel, ActionSet, Description, OrganizationId, Role};
 use serde_json::{Value, json};
 
 use crate::host::Host;
@@ -64,15 +64,20 @@ fn whoever_leaves_the_directory_is_refused_by_the_very_next_request_and_the_orga
     let own = gate.issue(&Authority::Operator, &spec, Description::default(), None, now());
     let own = world.host.runtime.block_on(own).expect("a token");
     let bearer = format!("Bearer {}", own.token.expose_secret());
-    let build =
-        |key: &str| put(world.host.address, &format!("/acme/app/{key}"), &[("authorization", &bearer)], b"x");
-    assert_eq!(build("one").status, 201, "{}", build("one").text());
+    let build = |bearer: &str, key: &str| {
+        put(world.host.address, &format!("/acme/app/ccache/{key}"), &[("authorization", bearer)], b"x")
+    };
+    let first = build(&bearer, "7f3a");
+    assert_eq!(first.status, 201, "{}", first.text());
+    world.host.recorder.take();
     let patch = json!({"Operations": [{"op": "replace", "value": {"active": false}}]});
     let left = world.scim("PATCH", &format!("/Users/{id}"), &patch);
     assert_eq!(left.status, 200, "{}", left.text());
-    let refused = build("two");
-    assert!((400..500).contains(&refused.status), "{}", refused.text());
-    assert!(refused.text().contains("member"), "the reason is told: {}", refused.text());
+    let refused = build(&bearer, "7f3b");
+    assert_eq!(refused.status, 403, "{}", refused.text());
+    assert_eq!(world.host.recorder.take().last().map(|event| event.code), Some("not_a_member"));
+    let organizations = format!("Bearer {}", world.host.token(AccessLevel::ReadWrite, "main"));
+    assert_eq!(build(&organizations, "7f3b").status, 201);
     let still = world.scim("GET", "/Users", &Value::Null);
     assert_eq!(still.status, 200, "what belongs to the organization works on");
 }

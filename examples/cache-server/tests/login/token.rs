@@ -35,6 +35,12 @@ fn an_administrators_token_signs_in_and_gives_turbo_a_token_that_works() {
     let entered = browser.post("/login", &pairs);
     assert_eq!(entered.location(), return_to);
     assert_eq!(browser.name().as_deref(), Some("Grace"));
+    // The console is theirs; it sends whoever is not signed in to do so.
+    let console = browser.get("/");
+    assert_eq!(console.status, 200);
+    assert!(console.text().contains("acme"), "{}", console.text());
+    assert_eq!(browser.get("/account").status, 200);
+    assert!(Browser::at(host.address).get("/").location().starts_with("/login"));
     let form = browser.get(&return_to).form_token();
     let pairs = [
         ("form_token", &*form),
