@@ -103,7 +103,7 @@ fn every_single_changed_character_is_refused_with_the_code_of_its_place() {
                         // The brand, or the separator: somebody else's.
                         _ if position < prefix || position == prefix + 1 => "unknown_format",
                         _ if position == prefix => match byte {
-                            b'c' | b'p' | b'r' => "bad_checksum",
+                            b'b' | b'c' | b'p' | b'r' => "bad_checksum",
                             byte if byte.is_ascii_alphabetic() => "unknown_kind",
                             _ => "unknown_format",
                         },
@@ -117,7 +117,7 @@ fn every_single_changed_character_is_refused_with_the_code_of_its_place() {
             }
         }
     }
-    assert_eq!(seen, 3 * (75 + 81) * 127);
+    assert_eq!(seen, 4 * (75 + 81) * 127);
 }
 
 #[test]
