@@ -116,7 +116,7 @@ fn without_directories_nothing_is_mounted() {
 #[ignore = "needs scim2-tester: run by cargo xtask test"]
 fn scim2_tester_finds_nothing_wrong() {
     let world = World::new();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/directories/scim2_tester.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/directories/check_server.py");
     let program = std::env::var_os("CACHEGATE_SCIM2_TESTER").unwrap_or_else(|| "python3".into());
     let output = Command::new(program)
         .arg(script)
