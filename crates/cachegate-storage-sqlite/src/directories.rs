@@ -107,7 +107,7 @@ impl Directories for SqliteStorage {
                 "DELETE FROM directories WHERE organization = ? AND directory = ? AND kind = ? AND id = ?",
                 &cells![organization, name, kind.as_str(), id],
             )?;
-            tx.note(&acts::remove_directory_record(&directory, kind, &id, &act))
+            tx.note(&acts::remove_directory_record(&held, &act))
         })
         .await
     }

@@ -10,9 +10,9 @@ use cachegate_types::{
 };
 
 use crate::{
-    AccountRecord, Act, AuditEntry, DirectoryId, DirectoryKind, DirectoryRecord, DirectoryTarget,
-    GroupRecord, KeyRecord, LockRecord, MarkRecord, MarkScope, MassRevocation, MassScope, OrganizationRecord,
-    ReleaseRecord, Revoked, TokenRecord, UserRecord, WorkspaceRecord,
+    AccountRecord, Act, AuditEntry, DirectoryRecord, DirectoryTarget, GroupRecord, KeyRecord, LockRecord,
+    MarkRecord, MarkScope, MassRevocation, MassScope, OrganizationRecord, ReleaseRecord, Revoked,
+    TokenRecord, UserRecord, WorkspaceRecord,
 };
 
 macro_rules! codes {
@@ -80,27 +80,31 @@ pub const DIRECTORY_SET: &str = "directory_set";
 
 /// Of [`crate::Directories::put_record`].
 pub fn put_directory_record(record: &DirectoryRecord, act: &Act) -> AuditEntry {
-    let DirectoryId { organization, name } = &record.directory;
-    let target = match record.target {
-        DirectoryTarget::Person(id) => format!("{organization}/{id}"),
-        DirectoryTarget::Group(id) => format!("{organization}/{id}"),
-    };
-    let kind = record.target.kind().as_str();
-    entry(act, DIRECTORY_SET, target, format!("{name} tells of the {kind} {}", record.id))
+    let (name, kind) = (&record.directory.name, record.target.kind().as_str());
+    entry(act, DIRECTORY_SET, directory_target(record), format!("{name} tells of the {kind} {}", record.id))
 }
 
 /// What [`crate::Directories::remove_record`] leaves: beside [`CODES`], as that of accounts.
 pub const DIRECTORY_REMOVED: &str = "directory_removed";
 
 /// Of [`crate::Directories::remove_record`].
-pub fn remove_directory_record(
-    directory: &DirectoryId,
-    kind: DirectoryKind,
-    id: &str,
-    act: &Act,
-) -> AuditEntry {
-    let DirectoryId { organization, name } = directory;
-    entry(act, DIRECTORY_REMOVED, organization, format!("{name} forgets the {} {id}", kind.as_str()))
+pub fn remove_directory_record(record: &DirectoryRecord, act: &Act) -> AuditEntry {
+    let (name, kind) = (&record.directory.name, record.target.kind().as_str());
+    entry(
+        act,
+        DIRECTORY_REMOVED,
+        directory_target(record),
+        format!("{name} forgets the {kind} {}", record.id),
+    )
+}
+
+/// Whom or what it is about, behind the directory's organization.
+fn directory_target(record: &DirectoryRecord) -> String {
+    let organization = record.directory.organization;
+    match record.target {
+        DirectoryTarget::Person(id) => format!("{organization}/{id}"),
+        DirectoryTarget::Group(id) => format!("{organization}/{id}"),
+    }
 }
 
 /// Of [`crate::Members::create_user`].

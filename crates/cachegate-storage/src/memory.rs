@@ -780,15 +780,13 @@ impl Directories for MemoryStorage {
     ) -> Stored<()> {
         self.act(|state| {
             let key = (directory.clone(), kind, Arc::from(id));
-            match state.directories.get(&key) {
-                None => return missing("directory record"),
-                Some(held) if held.version != expected => {
-                    return Err(StoreError::Precondition { what: "directory record" });
-                }
-                Some(_) => {}
+            let Some(held) = state.directories.get(&key) else { return missing("directory record") };
+            if held.version != expected {
+                return Err(StoreError::Precondition { what: "directory record" });
             }
+            let entry = acts::remove_directory_record(held, act);
             state.directories.remove(&key);
-            state.note(acts::remove_directory_record(directory, kind, id, act));
+            state.note(entry);
             Ok(())
         })
     }

@@ -185,7 +185,7 @@ directory_cases! {
         let found: Vec<_> = store.audit(0, 10).await?.into_iter().map(|record| record.entry).collect();
         let expected = vec![
             acts::put_directory_record(&record, &act(5)),
-            acts::remove_directory_record(&record.directory, DirectoryKind::Person, "a", &act(7)),
+            acts::remove_directory_record(&record, &act(7)),
         ];
         equal("the audit", &found, &expected)?;
     }

@@ -150,7 +150,9 @@ impl Places {
             | acts::GROUP_REMOVED
             | acts::TOKEN_ISSUED
             | acts::TOKEN_ROTATED
-            | acts::TOKEN_REVOKED => {
+            | acts::TOKEN_REVOKED
+            | acts::DIRECTORY_SET
+            | acts::DIRECTORY_REMOVED => {
                 Ok(target.split_once('/').is_some_and(|(organization, _)| organization == ours))
             }
             acts::WORKSPACE_CREATED | acts::SETTINGS_CHANGED | acts::LIST_CHANGED => match target.parse() {
