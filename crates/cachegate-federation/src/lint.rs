@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use cachegate_types::{AccessLevel, Name};
+use cachegate_types::{AccessLevel, Name, OrganizationId};
 use serde::Serialize;
 
 use crate::rule::{About, Atom, Matcher, NoConditions, id_beside};
 use crate::{
-    Anchor, AudienceMode, CompileCondition, Effect, Fact, FactClass, Federation, LaneChoice, Mode, RuleSet,
-    RulesDocument, Selection, Status, TrustRule, Truth, UntrustedReads,
+    Anchor, AudienceMode, CompileCondition, Effect, Fact, FactClass, Federation, LaneChoice, Mode,
+    RuleBuilder, RuleSet, RulesDocument, Selection, Status, Tenants, TrustRule, Truth, UntrustedReads,
 };
 
 /// One thing that an operator should change or know.
@@ -49,6 +49,22 @@ impl Severity {
             Self::Notice => "notice",
             Self::Warning => "warning",
             Self::Error => "error",
+        }
+    }
+}
+
+impl Finding {
+    /// A rule that cannot be loaded, for this reason.
+    pub fn error(rule: &Name, code: &'static str, text: &str) -> Self {
+        // The finding names the rule itself.
+        let text = text.strip_prefix(&format!("rule `{rule}`: ")).unwrap_or(text);
+        Self {
+            code,
+            severity: Severity::Error,
+            anchor: None,
+            rule: Some(rule.clone()),
+            danger: text.to_owned(),
+            instead: "nothing is loaded until this is put right".to_owned(),
         }
     }
 }
@@ -105,6 +121,36 @@ pub fn lint_with(
     findings.0
 }
 
+/// What concerns the rules that an organization's administrators write, each bound to its tenant and held against
+/// those that the operator configured for the organization. What concerns the operator's own is not theirs to know.
+pub fn lint_tenant(
+    federation: &Federation,
+    tenants: &Tenants,
+    organization: OrganizationId,
+    configured: &RuleSet,
+    rules: &[RuleBuilder],
+) -> Vec<Finding> {
+    let mut unbound = Vec::new();
+    let mut together: Vec<RuleBuilder> = configured
+        .rules()
+        .iter()
+        .filter(|rule| rule.organization() == organization)
+        .map(|rule| rule.document().clone())
+        .collect();
+    for rule in rules {
+        match tenants.bind(organization, rule.clone()) {
+            Ok(bound) => together.push(bound),
+            Err(error) => unbound.push(Finding::error(rule.name(), error.code(), &error.to_string())),
+        }
+    }
+    let document = RulesDocument { selection: configured.selection(), rules: together };
+    let written = |name: &Name| rules.iter().any(|rule| rule.name() == name);
+    // Those that are configured make no tie among themselves: they are in force.
+    let concerns = |found: &Finding| found.rule.as_ref().is_some_and(written) || found.code == "rule_tie";
+    unbound.extend(lint(federation, &document).into_iter().filter(concerns));
+    unbound
+}
+
 #[derive(Default)]
 struct Findings(Vec<Finding>);
 
@@ -152,16 +198,7 @@ impl Findings {
     }
 
     fn error(&mut self, rule: &Name, code: &'static str, text: &str) {
-        // The finding names the rule itself.
-        let text = text.strip_prefix(&format!("rule `{rule}`: ")).unwrap_or(text);
-        self.0.push(Finding {
-            code,
-            severity: Severity::Error,
-            anchor: None,
-            rule: Some(rule.clone()),
-            danger: text.to_owned(),
-            instead: "nothing is loaded until this is put right".to_owned(),
-        });
+        self.0.push(Finding::error(rule, code, text));
     }
 
     fn anchors(&mut self, federation: &Federation) {

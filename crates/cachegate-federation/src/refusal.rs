@@ -226,6 +226,15 @@ impl Refusal {
             .with_expected("a key that the issuer publishes, under the name that the token gives")
     }
 
+    /// The rules that the token's own organization saved cannot be loaded as the gate is configured now: what they
+    /// would refuse is not known, and so nothing is granted.
+    pub fn rules_not_loaded(error: &dyn fmt::Display) -> Self {
+        let text = "the trust rules of the organization that this job belongs to cannot be loaded";
+        Self::new(Step::Pins, "rules_not_loaded", text)
+            .with_expected(format!("rules that can be loaded: {error}"))
+            .with_hint("tell an administrator of the organization: its trust rules must be saved anew")
+    }
+
     /// The token was exchanged before.
     pub fn replayed() -> Self {
         Self::new(

@@ -5,6 +5,7 @@ mod evaluate;
 mod explain;
 mod pattern;
 mod set;
+mod tenant;
 #[cfg(test)]
 mod tests;
 
@@ -16,12 +17,13 @@ pub use evaluate::{Ask, Evaluation, Matched, Warning, Within};
 pub use explain::{CheckExplanation, Explanation, RuleExplanation};
 pub use pattern::PatternError;
 pub use set::{RuleSet, RuleSetError, RulesDocument, Selection};
+pub use tenant::{Tenant, TenantBuilder, TenantError, Tenants};
 
 use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use cachegate_types::{AccessLevel, Action, LaneClass, Name, OrganizationId, RuleId, WorkspaceId};
+use cachegate_types::{AccessLevel, Action, ActionSet, LaneClass, Name, OrganizationId, RuleId, WorkspaceId};
 use serde::{Deserialize, Serialize};
 
 use crate::{Anchor, Fact, FactClass, FactKind, FactValue, Knowledge, Platform, Status};
@@ -195,6 +197,12 @@ impl GrantPlan {
     pub fn with_publish(mut self) -> Self {
         self.publish = true;
         self
+    }
+
+    /// The most that it lets do.
+    pub fn actions(&self) -> ActionSet {
+        let level = self.level.actions();
+        if self.publish { level.union(ActionSet::of(&[Action::Publish])) } else { level }
     }
 
     pub(crate) fn publishes(&self) -> bool {
@@ -546,6 +554,21 @@ impl RuleBuilder {
     /// The name.
     pub fn name(&self) -> &Name {
         &self.name
+    }
+
+    /// What it gives, if it allows.
+    pub fn grant(&self) -> Option<&GrantPlan> {
+        self.grant.as_ref()
+    }
+
+    /// The workspace that it names, by id or by name; `None` for all of the organization.
+    pub fn workspace_named(&self) -> Option<&str> {
+        self.workspace.as_deref()
+    }
+
+    /// The organization that it names, by id or by name.
+    pub fn organization_named(&self) -> &str {
+        &self.organization
     }
 
     /// Replaces the names of organization and workspace by their ids, which alone decide from then on. What is an id

@@ -169,6 +169,15 @@ impl RuleSet {
         Ok(Self { selection, rules })
     }
 
+    /// These rules with others beside them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`].
+    pub fn with(&self, others: &Self) -> Result<Self, RuleSetError> {
+        Self::new(self.rules.iter().chain(&others.rules).cloned(), self.selection)
+    }
+
     /// How the one rule is found.
     pub fn selection(&self) -> Selection {
         self.selection
