@@ -41,6 +41,17 @@ impl View<'_> {
         }
         Ok(found)
     }
+
+    /// The same records from the other end: the newest first, those before number `before`.
+    fn audit_before(&self, before: u64, limit: usize) -> Stored<Vec<AuditRecord>> {
+        let last = before.saturating_sub(1).min(self.store()?.audit_number);
+        // Numbers have no gaps, so that the number of the first is known.
+        let limit = limit.min(usize::try_from(last).unwrap_or(usize::MAX));
+        let after = last.saturating_sub(u64::try_from(limit).unwrap_or(u64::MAX));
+        let mut found = self.audit(after, limit)?;
+        found.reverse();
+        Ok(found)
+    }
 }
 
 #[async_trait]
@@ -52,5 +63,9 @@ impl Audit for SqliteStorage {
 
     async fn audit(&self, after: u64, limit: usize) -> Stored<Vec<AuditRecord>> {
         self.read(move |view| view.audit(after, limit)).await
+    }
+
+    async fn audit_before(&self, before: u64, limit: usize) -> Stored<Vec<AuditRecord>> {
+        self.read(move |view| view.audit_before(before, limit)).await
     }
 }

@@ -170,6 +170,7 @@ fn read_all(storage: &SqliteStorage) -> Result<(), StoreError> {
         storage.marks().await?;
         storage.releases(WorkspaceId::from_bytes([2; 16])).await?;
         storage.changes_after(start(storage.heartbeat().await?.revision), 99).await?;
+        storage.audit_before(u64::MAX, 99).await?;
         storage.audit(0, 99).await.map(drop)
     })
 }
@@ -269,6 +270,8 @@ fn a_row_that_takes_rights_away_is_missed() {
     lost("locks", &|| block_on(storage.locks()).map(drop));
     lost("marks", &|| block_on(storage.marks()).map(drop));
     lost("audit", &|| block_on(storage.audit(0, 9)).map(drop));
+    let backwards = block_on(storage.audit_before(u64::MAX, 9));
+    assert!(matches!(backwards, Err(StoreError::Corrupt { what: "audit", .. })), "{backwards:?}");
     let newest = block_on(storage.heartbeat()).expect("a heartbeat").revision;
     let after = Revision { number: newest.number - 1, ..newest };
     assert!(block_on(storage.changes_after(after, 9)).is_ok());

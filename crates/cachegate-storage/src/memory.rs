@@ -941,6 +941,13 @@ impl Audit for MemoryStorage {
         let after = usize::try_from(after).unwrap_or(usize::MAX);
         Ok(self.state()?.audit.iter().skip(after).take(limit).cloned().collect())
     }
+
+    async fn audit_before(&self, before: u64, limit: usize) -> Stored<Vec<AuditRecord>> {
+        let state = self.state()?;
+        let before = usize::try_from(before.saturating_sub(1)).unwrap_or(usize::MAX);
+        let earlier = state.audit.get(..before).unwrap_or(&state.audit);
+        Ok(earlier.iter().rev().take(limit).cloned().collect())
+    }
 }
 
 /// How many are gone.

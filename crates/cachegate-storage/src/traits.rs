@@ -416,6 +416,11 @@ pub trait Audit: Send + Sync {
     /// Records by ascending number, those after number `after`, at most `limit`. Case:
     /// `the_audit_pages_by_ascending_number`.
     async fn audit(&self, after: u64, limit: usize) -> Stored<Vec<AuditRecord>>;
+
+    /// Records by descending number, those before number `before`, at most `limit`; before `u64::MAX` is from the
+    /// newest on. Case: `the_audit_pages_by_descending_number`. They are those that
+    /// [`audit`](Self::audit) gives. Case: `the_audit_is_the_same_from_either_end`.
+    async fn audit_before(&self, before: u64, limit: usize) -> Stored<Vec<AuditRecord>>;
 }
 
 /// All of it.

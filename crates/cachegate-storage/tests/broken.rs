@@ -65,6 +65,8 @@ faults! {
     AuditRecordMissing: "keeps no record of a lock", found by every_act_leaves_one_record;
     AuditOfRefusals: "keeps a record of what was refused", found by a_refused_act_leaves_no_record;
     ChainBroken: "digests each record alone", found by the_audit_is_one_chain;
+    BackwardsRepeatsRecord: "begins a page backwards with the last record again", found by the_audit_pages_by_descending_number;
+    BackwardsFromTheBeginning: "turns the first page around", found by the_audit_pages_by_descending_number;
     TokensOfReturningMember: "forgets that somebody left", found by a_returning_member_keeps_former_tokens_dead;
     GroupOfNonMember: "makes whoever a group lists a member", found by a_group_gives_nothing_to_a_non_member;
     GroupTakenOver: "lets an organization take a group", found by a_group_stays_in_its_organization;
@@ -683,6 +685,21 @@ back_end! { Audit {
                 _ => {}
             }
             Ok(records)
+        }
+
+        async fn audit_before(&self, before: u64, limit: usize) -> Stored<Vec<AuditRecord>> {
+            match self.fault {
+                Fault::BackwardsRepeatsRecord => {
+                    self.inner.audit_before(before.saturating_add(1), limit).await
+                }
+                Fault::BackwardsFromTheBeginning => {
+                    let mut records = self.inner.audit(0, limit).await?;
+                    records.retain(|record| record.number < before);
+                    records.reverse();
+                    Ok(records)
+                }
+                _ => self.inner.audit_before(before, limit).await,
+            }
         }
     }
 }}

@@ -17,6 +17,9 @@ use cachegate_types::{
     UserId, Version, WorkspaceId,
 };
 
+/// What somebody does to each record of the audit that is read; `false` takes it out.
+type Tampering = Box<dyn Fn(&mut AuditRecord) -> bool + Send>;
+
 /// What a [`FaultyStorage`] does wrong at present.
 pub struct Faults {
     inner: RwLock<Arc<dyn Storage>>,
@@ -27,6 +30,7 @@ pub struct Faults {
     lagging: AtomicBool,
     calls: AtomicU64,
     store_time: AtomicI64,
+    tampering: Mutex<Option<Tampering>>,
     after_heartbeat: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
@@ -57,6 +61,20 @@ impl Faults {
         self.passing.store(-1, Ordering::SeqCst);
         self.panics.store(false, Ordering::SeqCst);
         self.lagging.store(false, Ordering::SeqCst);
+        *self.tampering.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Somebody's hand is in the audit from now on: what this does to a record is what is read, whichever way.
+    /// `false` takes the record out.
+    pub fn tamper(&self, with: impl Fn(&mut AuditRecord) -> bool + Send + 'static) {
+        *self.tampering.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(with));
+    }
+
+    fn tampered(&self, mut records: Vec<AuditRecord>) -> Vec<AuditRecord> {
+        if let Some(tamper) = &*self.tampering.lock().unwrap_or_else(PoisonError::into_inner) {
+            records.retain_mut(tamper);
+        }
+        records
     }
 
     /// Another storage answers from now on: a restore, or a failover.
@@ -117,6 +135,7 @@ impl FaultyStorage {
             lagging: AtomicBool::new(false),
             calls: AtomicU64::new(0),
             store_time: AtomicI64::new(0),
+            tampering: Mutex::new(None),
             after_heartbeat: Mutex::new(None),
         });
         (Self { faults: Arc::clone(&faults) }, faults)
@@ -296,8 +315,19 @@ pass_on! {
         fn releases(workspace: WorkspaceId) -> Vec<ReleaseRecord>;
         fn closures_of(workspace: WorkspaceId, key: &EntryKey) -> Vec<ClosureId>;
     }
-    Audit {
-        fn append_audit(entries: &[AuditEntry]) -> ();
-        fn audit(after: u64, limit: usize) -> Vec<AuditRecord>;
+}
+
+#[async_trait]
+impl Audit for FaultyStorage {
+    async fn append_audit(&self, entries: &[AuditEntry]) -> Result<(), StoreError> {
+        self.reach()?.append_audit(entries).await
+    }
+
+    async fn audit(&self, after: u64, limit: usize) -> Result<Vec<AuditRecord>, StoreError> {
+        Ok(self.faults.tampered(self.reach()?.audit(after, limit).await?))
+    }
+
+    async fn audit_before(&self, before: u64, limit: usize) -> Result<Vec<AuditRecord>, StoreError> {
+        Ok(self.faults.tampered(self.reach()?.audit_before(before, limit).await?))
     }
 }

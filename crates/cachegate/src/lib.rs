@@ -41,8 +41,8 @@ pub use introspect::{Asking, Introspection, Shown};
 pub use issue::{DEVICE_TOKEN_LIFE, DeviceAccess, IssueError, Issued, LongestLives, PersonalForm, TokenSpec};
 pub use keys::PUBLISH_BEFORE_USE;
 pub use manage::{
-    AuditEnd, AuditFilter, Authority, Departure, DyingToken, FirstStart, Made, ManageError, MemberView, Once,
-    OrganizationView, Page, Source, TokenState, TokenView, WorkspaceView,
+    AuditEnd, AuditFilter, AuditFrom, Authority, Departure, DyingToken, FirstStart, Made, ManageError,
+    MemberView, Once, OrganizationView, Page, Source, TokenState, TokenView, WorkspaceView,
 };
 pub use provenance::{AtHand, NotAdmitted, Provenance, SealError};
 pub use purge::{Purged, TOKEN_RETENTION};

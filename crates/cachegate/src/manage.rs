@@ -26,7 +26,7 @@ use crate::issue::{Draft, Issued, limit_of, personal};
 use crate::verdict::{Allowed, NotAuthenticated, Request, Unavailable, Verdict};
 use crate::{Authentication, Gate, IssueError};
 
-pub use audit::{AuditEnd, AuditFilter};
+pub use audit::{AuditEnd, AuditFilter, AuditFrom};
 pub use departure::{Departure, DyingToken, Source};
 pub use look::{MemberView, OrganizationView, Page, TokenState, TokenView, WorkspaceView};
 pub(crate) use look::{SCANNED, acts_for};

@@ -1,13 +1,16 @@
 //! What was done in an organization, by whom.
 
 use askama::Template;
-use cachegate::{AuditFilter, OrganizationView};
+use cachegate::{AuditFilter, AuditFrom, OrganizationView};
 use cachegate_storage::acts;
 use cachegate_types::{Principal, Timestamp};
 
 use super::{Tabs, View, here, timeline};
 use crate::app::{Answered, Call, Failure};
 use crate::words;
+
+/// What `order=` says when the page is to begin with what was done first.
+const OLDEST: &str = "oldest";
 
 #[derive(Template)]
 #[template(path = "audit.html")]
@@ -16,6 +19,7 @@ struct Audit<'a> {
     organization: &'a str,
     problem: Option<&'static str>,
     codes: Vec<(&'static str, bool)>,
+    oldest_first: bool,
     rows: Vec<Row>,
     picture: Option<String>,
     next: Option<String>,
@@ -35,9 +39,16 @@ pub(super) async fn show(call: &Call, organization: &OrganizationView) -> Answer
         Ok(filter) => (filter, None),
         Err(problem) => (AuditFilter::default(), Some(problem)),
     };
-    let after = call.query.get("after").map_or(Ok(0), str::parse).map_err(|_| Failure::missing())?;
+    let oldest_first = call.value("order") == OLDEST;
+    let number = call.query.get("cursor").map(str::parse).transpose().map_err(|_| Failure::missing())?;
+    let from = match number {
+        None if oldest_first => AuditFrom::OLDEST,
+        None => AuditFrom::NEWEST,
+        Some(number) if oldest_first => AuditFrom::After(number),
+        Some(number) => AuditFrom::Before(number),
+    };
     let id = organization.record.id;
-    let page = call.gate().audit(&call.by(), Some(id), &filter, after, 100, call.now).await?;
+    let page = call.gate().audit(&call.by(), Some(id), &filter, from, 100, call.now).await?;
     let moments: Vec<Timestamp> = page.items.iter().map(|record| record.entry.act.at).collect();
     let rows = page.items.iter().map(|record| Row {
         number: record.number,
@@ -54,11 +65,13 @@ pub(super) async fn show(call: &Call, organization: &OrganizationView) -> Answer
         problem,
         codes: acts::CODES.iter().map(|code| (*code, *code == chosen)).collect(),
         rows: rows.collect(),
+        oldest_first,
         picture: timeline::picture(&moments),
         next: page.next.map(|next| {
-            let same = ["code", "user", "target", "since", "until"].map(|name| (name, call.value(name)));
-            let after = next.to_string();
-            here(organization, View::Audit, &[&same[..], &[("after", &after)]].concat())
+            let same = ["code", "user", "target", "since", "until", "order"];
+            let same = same.map(|name| (name, call.value(name)));
+            let cursor = next.to_string();
+            here(organization, View::Audit, &[&same[..], &[("cursor", &cursor)]].concat())
         }),
     };
     call.page("Audit", Some(&Tabs::new(organization, View::Audit)), &main)

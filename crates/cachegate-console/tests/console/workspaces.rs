@@ -172,6 +172,39 @@ fn a_refusal_is_told_by_its_id_and_the_picture_names_who_may() {
 }
 
 #[test]
+fn the_audit_begins_with_what_was_just_done_and_goes_on_to_the_beginning() {
+    futures_executor::block_on(async {
+        let site = Site::new().await;
+        let owner = site.owner().await;
+        for _ in 0..110 {
+            site.scene.device(cachegate::DeviceAccess::Normal).await;
+        }
+        let read = async |order: &str| {
+            let (mut url, mut numbers, mut pages) =
+                (format!("/acme/settings?editview=audit{order}"), Vec::<u64>::new(), 0);
+            loop {
+                let page = owner.get(&url).await;
+                pages += 1;
+                let cells = page.text.split("data-label=\"No.\">").skip(1);
+                numbers.extend(cells.filter_map(|cell| cell.split('<').next()?.parse::<u64>().ok()));
+                let Some((before, _)) = page.text.split_once("\" rel=\"next\"") else { break };
+                let link =
+                    before.rsplit('"').next().expect("a link").replace("&#38;", "&").replace("&amp;", "&");
+                assert!(link.contains("code=token_issued"), "the filter stays: {link}");
+                url = link;
+            }
+            (numbers, pages)
+        };
+        let (newest, pages) = read("&code=token_issued").await;
+        assert!(pages > 1 && newest.len() >= 110, "{pages} pages, {} records", newest.len());
+        assert!(newest.is_sorted_by(|a, b| a > b), "{newest:?}");
+        let (mut oldest, _) = read("&code=token_issued&order=oldest").await;
+        oldest.reverse();
+        assert_eq!(oldest, newest);
+    });
+}
+
+#[test]
 fn the_audit_is_filtered_and_pictured() {
     futures_executor::block_on(async {
         let site = Site::new().await;

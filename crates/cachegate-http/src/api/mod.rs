@@ -175,7 +175,7 @@ operations! {
     PUT "/organizations/{organization}/groups/{group}" () true => people::set_group;
     DELETE "/organizations/{organization}/groups/{group}" () false => people::remove_group;
     GET "/organizations/{organization}/audit"
-        ("code" "user" "target" "since" "until" "limit" "cursor") false => told::audit;
+        ("code" "user" "target" "since" "until" "order" "limit" "cursor") false => told::audit;
     GET "/workspaces/{workspace}" () false => places::workspace;
     PUT "/workspaces/{workspace}/settings" () true => places::set_settings;
     PUT "/workspaces/{workspace}/listed" () true => places::set_listed;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use cachegate::{AccessCursor, AuditFilter, Page, Request, Verdict};
+use cachegate::{AccessCursor, AuditFilter, AuditFrom, Page, Request, Verdict};
 use cachegate_types::{
     Action, DecisionId, EntryKey, OrganizationId, Principal, Resource, UserId, Version, WorkspaceId,
 };
@@ -127,7 +127,7 @@ pub(super) async fn access(call: Call) -> Answered {
     Ok(Answer::ok(page(&found, shape::access)))
 }
 
-/// `GET /organizations/{organization}/audit`: what was done.
+/// `GET /organizations/{organization}/audit`: what was done, the newest first unless asked otherwise.
 pub(super) async fn audit(call: Call) -> Answered {
     let organization = call.id("organization")?;
     let (limit, after) = call.page::<u32>()?;
@@ -138,7 +138,13 @@ pub(super) async fn audit(call: Call) -> Answered {
         since: call.query.moment("since")?,
         until: call.query.moment("until")?,
     };
-    let after = after.map_or(0, u64::from);
-    let found = call.gate().audit(&call.by(), Some(organization), &filter, after, limit, call.now).await?;
+    let from = match (call.query.get("order"), after) {
+        (None | Some("newest"), None) => AuditFrom::NEWEST,
+        (None | Some("newest"), Some(number)) => AuditFrom::Before(number.into()),
+        (Some("oldest"), None) => AuditFrom::OLDEST,
+        (Some("oldest"), Some(number)) => AuditFrom::After(number.into()),
+        (Some(_), _) => return Err(Problem::query("`order` is newest or oldest")),
+    };
+    let found = call.gate().audit(&call.by(), Some(organization), &filter, from, limit, call.now).await?;
     Ok(Answer::ok(page(&found, shape::audit)))
 }

@@ -1,5 +1,7 @@
 //! What the API lets whom do.
 
+use std::cmp::Reverse;
+
 use cachegate::{Authority, DeviceAccess, PersonalForm};
 use cachegate_testkit::{NOW, Scene, block_on};
 use cachegate_types::{AccessLevel, Action, ActionSet, Lane, Role, SecretText};
@@ -615,17 +617,29 @@ fn the_audit_of_an_organization_is_its_administrators_and_tells_of_it_alone() {
     assert_eq!(some.len(), 1);
     assert_eq!(read(&format!("since={}", NOW + 1)).0.len(), 0);
     assert_eq!(read("target=nothing").0.len(), 0);
-    // In pages, in order, each once.
-    let (mut seen, mut cursor) = (Vec::new(), String::new());
-    loop {
-        let page = api.get(admin, &format!("{path}?limit=2{cursor}")).body;
-        seen.extend(page["items"].as_array().expect("items").iter().cloned());
-        match page["next"].as_str() {
-            Some(next) => cursor = format!("&cursor={next}"),
-            None => break,
+    // In pages, in order, each once; the newest first unless asked otherwise.
+    let paged = |order: &str| {
+        let (mut seen, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = api.get(admin, &format!("{path}?limit=2{order}{cursor}")).body;
+            seen.extend(page["items"].as_array().expect("items").iter().cloned());
+            match page["next"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => return seen,
+            }
         }
+    };
+    assert!(all.len() > 2 && all.is_sorted_by_key(|record| Reverse(record["number"].as_u64())), "{text}");
+    assert_eq!(all[0]["target"], target, "what was just done is at the top");
+    assert_eq!(paged(""), all);
+    assert_eq!(paged("&order=newest"), all);
+    let mut oldest = paged("&order=oldest");
+    assert_eq!(read("order=oldest").0, oldest);
+    oldest.reverse();
+    assert_eq!(oldest, all);
+    for unknown in ["order=", "order=Newest", "order=newest&order=oldest"] {
+        assert_eq!(api.get(admin, &format!("{path}?{unknown}")).told(), "400 bad_query", "{unknown}");
     }
-    assert_eq!(seen, all);
     assert_eq!(api.get(&member(&scene), &path).told(), "404 not_found");
     assert_eq!(api.get(admin, &format!("/organizations/{other}/audit")).told(), "404 not_found");
     // The operator reads all of it, and has it checked.

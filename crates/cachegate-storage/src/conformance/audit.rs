@@ -4,8 +4,8 @@ use cachegate_types::Principal;
 
 use super::Violation;
 use super::fixtures::{
-    act, at, every_act, furnish, issue, line, name, race, refused_acts, revoked, token, token_record, trace,
-    untouched, user, wait, whole_audit,
+    act, at, audit_from_the_end, every_act, furnish, issue, line, name, race, refused_acts, revoked, token,
+    token_record, trace, untouched, user, wait, whole_audit,
 };
 use super::outcome::equal;
 use crate::{AuditEntry, verify_chain};
@@ -89,6 +89,37 @@ cases! {
         equal("a page of none", &storage.audit(0, 0).await?, &Vec::new())?;
         equal("after the end", &storage.audit(9, 9).await?, &Vec::new())?;
         equal("far after the end", &storage.audit(u64::MAX, 9).await?, &Vec::new())?;
+    }
+
+    /// Pages of the audit from its end follow one another backwards by number, each record once.
+    async fn the_audit_pages_by_descending_number(storage) {
+        equal("the end of nothing", &storage.audit_before(u64::MAX, 9).await?, &Vec::new())?;
+        storage.append_audit(&entries(9)?).await?;
+        let mut whole = whole_audit(&*storage).await?;
+        whole.reverse();
+        for limit in [1, 2, 9, usize::MAX] {
+            let found = audit_from_the_end(&*storage, limit, whole.len()).await?;
+            equal("the pages", &found, &whole)?;
+        }
+        equal("a page of none", &storage.audit_before(u64::MAX, 0).await?, &Vec::new())?;
+        for before in [0, 1] {
+            equal("before the beginning", &storage.audit_before(before, 9).await?, &Vec::new())?;
+        }
+        equal("before what is to come", &storage.audit_before(10, 9).await?, &whole)?;
+        equal("long before what is to come", &storage.audit_before(99, 9).await?, &whole)?;
+    }
+
+    /// What every act leaves is the same in both directions, and between any two numbers.
+    async fn the_audit_is_the_same_from_either_end(storage) {
+        every_act(&*storage).await?;
+        let whole = whole_audit(&*storage).await?;
+        for (index, record) in whole.iter().enumerate() {
+            let before = storage.audit_before(record.number, usize::MAX).await?;
+            let earlier: Vec<_> = whole.iter().take(index).rev().cloned().collect();
+            equal("what is before a record", &before, &earlier)?;
+            let near = storage.audit_before(record.number, 2).await?;
+            equal("the two before a record", &near, &earlier.into_iter().take(2).collect())?;
+        }
     }
 
     /// Acts of many threads make one chain, and entries appended together stay together.

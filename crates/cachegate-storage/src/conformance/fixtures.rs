@@ -345,6 +345,23 @@ pub(super) async fn whole_audit(storage: &dyn Storage) -> Result<Vec<AuditRecord
     Ok(records)
 }
 
+/// The whole audit from its end, in pages of `limit`; of how many records it is.
+pub(super) async fn audit_from_the_end(
+    storage: &dyn Storage,
+    limit: usize,
+    length: usize,
+) -> Result<Vec<AuditRecord>, Violation> {
+    let (mut found, mut before) = (Vec::new(), u64::MAX);
+    loop {
+        let page = storage.audit_before(before, limit).await?;
+        check!(page.len() <= limit, "{} records where {limit} were asked for", page.len());
+        let Some(last) = page.last() else { return Ok(found) };
+        before = last.number;
+        found.extend(page);
+        check!(found.len() <= length, "a page repeats records");
+    }
+}
+
 /// Calls `task` on as many threads at once, and answers what they answered.
 pub(super) fn race<T: Send + 'static>(
     storage: &Arc<dyn Storage>,

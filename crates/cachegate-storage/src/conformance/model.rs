@@ -12,9 +12,9 @@ use cachegate_types::{
 };
 
 use super::fixtures::{
-    act, at, closure, feed, group, group_record, key, lock, lock_record, mark, mark_record, mass, name,
-    organization, organization_record, release_record, revoked, same_token, signing_key, token, token_record,
-    user, user_record, version, whole_audit, workspace, workspace_record,
+    act, at, audit_from_the_end, closure, feed, group, group_record, key, lock, lock_record, mark,
+    mark_record, mass, name, organization, organization_record, release_record, revoked, same_token,
+    signing_key, token, token_record, user, user_record, version, whole_audit, workspace, workspace_record,
 };
 use super::operations::{Deed, Draft, Expected, Operation};
 use super::outcome::{Outcome, Refusal, Violation, equal};
@@ -642,8 +642,11 @@ impl Model {
         equal("the feed ahead", &storage.changes_after(ahead, limit).await?, &restart)?;
         let former = Revision { epoch: Epoch(self.start.epoch.0.wrapping_sub(1)), ..self.start };
         equal("the feed of a former life", &storage.changes_after(former, limit).await?, &restart)?;
-        let audit: Vec<AuditEntry> =
-            whole_audit(storage).await?.into_iter().map(|record| record.entry).collect();
+        let records = whole_audit(storage).await?;
+        let mut backwards = audit_from_the_end(storage, limit, records.len()).await?;
+        backwards.reverse();
+        equal("the audit from its end", &backwards, &records)?;
+        let audit: Vec<AuditEntry> = records.into_iter().map(|record| record.entry).collect();
         equal("the audit", &audit, &self.audit)
     }
 

@@ -38,6 +38,23 @@ impl AuditFilter {
     }
 }
 
+/// Where a page of the audit begins, and which way it goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuditFrom {
+    /// After the record of this number, the oldest first.
+    After(u64),
+    /// Before the record of this number, the newest first.
+    Before(u64),
+}
+
+impl AuditFrom {
+    /// Everything, the oldest first.
+    pub const OLDEST: Self = Self::After(0);
+
+    /// Everything, the newest first.
+    pub const NEWEST: Self = Self::Before(u64::MAX);
+}
+
 /// The whole audit, found as it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuditEnd {
@@ -49,10 +66,11 @@ pub struct AuditEnd {
 }
 
 impl Gate {
-    /// Records of the audit by ascending number, those after number `after`: of one organization, what concerns it,
-    /// for its administrators; of everything, for the operator. A page may be short and still not the last.
+    /// Records of the audit, the oldest or the newest first: of one organization, what concerns it, for its
+    /// administrators; of everything, for the operator. A page may be short and still not the last; the next one goes
+    /// on from the page's `next` in the same direction.
     ///
-    /// What is read is checked against its chain on the way.
+    /// What is read is checked against its chain on the way, whichever way it goes.
     ///
     /// # Errors
     ///
@@ -62,7 +80,7 @@ impl Gate {
         by: &Authority<'_>,
         organization: Option<OrganizationId>,
         filter: &AuditFilter,
-        after: u64,
+        from: AuditFrom,
         limit: usize,
         now: Timestamp,
     ) -> Result<Page<AuditRecord, u64>, ManageError> {
@@ -71,7 +89,10 @@ impl Gate {
             Some(id) => inner.may(by, Action::Administer, &Resource::Organization(id), now).await?,
             None => inner.only_operator(by, now).await?,
         }
-        let records = inner.audit_after(after, SCANNED).await?;
+        let records = match from {
+            AuditFrom::After(after) => inner.audit_after(after, SCANNED).await?,
+            AuditFrom::Before(before) => inner.audit_before(before, SCANNED).await?,
+        };
         let whole = records.len() < SCANNED;
         let last = records.last().map(|record| record.number);
         let mut places = organization.map(Places::of);
@@ -119,11 +140,36 @@ impl Inner {
             // Beyond the end there is nothing to check, and nothing to tell.
             return Ok(Vec::new());
         }
-        verify_chain(&records, previous.as_ref())
-            .map_err(|error| Unavailable::Corrupt { detail: error.to_string() })?;
+        fits(&records, previous.as_ref())?;
+        Ok(records)
+    }
+
+    /// Records before this number, the newest first, checked against the ones on both sides of them.
+    async fn audit_before(&self, before: u64, limit: usize) -> Result<Vec<AuditRecord>, ManageError> {
+        let more = limit.saturating_add(1);
+        let mut records =
+            self.held.storage().audit_before(before.saturating_add(1), more.saturating_add(1)).await?;
+        records.reverse();
+        // Without one more than asked for this is the beginning, before which there is nothing.
+        let previous = (records.len() > more).then(|| records.remove(0));
+        fits(&records, previous.as_ref())?;
+        records.retain(|record| record.number < before);
+        records.reverse();
+        records.truncate(limit);
         Ok(records)
     }
 }
+
+/// Checks records by ascending number against the one before them.
+fn fits(records: &[AuditRecord], previous: Option<&AuditRecord>) -> Result<(), Unavailable> {
+    verify_chain(records, previous).map_err(|error| Unavailable::Corrupt { detail: error.to_string() })
+}
+
+/// What the names of the documents begin with that keep an organization's own trust rules.
+pub(crate) const TRUST_RULES: &str = "trust-rules-";
+
+/// What the names of the documents begin with that are an organization's own.
+const DOCUMENTS: [&str; 2] = [lives::DOCUMENTS, TRUST_RULES];
 
 /// What belongs to one organization, looked up once for each page.
 struct Places {

@@ -181,7 +181,14 @@ fn a_leaked_token_is_revoked_audited_and_told_of_once() {
         assert_eq!(reason.as_str(), "found in public: commitofasecret");
         let audit = scene
             .gate
-            .audit(&Authority::Operator, None, &cachegate::AuditFilter::default(), 0, 100, NOW.into())
+            .audit(
+                &Authority::Operator,
+                None,
+                &cachegate::AuditFilter::default(),
+                cachegate::AuditFrom::NEWEST,
+                100,
+                NOW.into(),
+            )
             .await
             .expect("the audit");
         let id = source.record.id.to_string();

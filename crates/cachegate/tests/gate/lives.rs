@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cachegate::{
-    AuditFilter, Authority, DEVICE_TOKEN_LIFE, DeviceAccess, Gate, LongestLives, ManageError, MemoryVault,
-    PersonalForm, TokenSpec,
+    AuditFilter, AuditFrom, Authority, DEVICE_TOKEN_LIFE, DeviceAccess, Gate, LongestLives, ManageError,
+    MemoryVault, PersonalForm, TokenSpec,
 };
 use cachegate_storage::MemoryStorage;
 use cachegate_testkit::{NOW, Scene, block_on};
@@ -126,7 +126,10 @@ fn an_organization_cuts_the_lives_of_its_tokens_and_nobody_elses() {
         assert_eq!(life(&personal, None).await, Some(7 * DAY));
         // The organization's administrators find it in their audit.
         let filter = AuditFilter { code: Some("rules_written".to_owned()), ..AuditFilter::default() };
-        let page = scene.gate.audit(&by, Some(scene.organization), &filter, 0, 100, NOW.into()).await;
+        let page = scene
+            .gate
+            .audit(&by, Some(scene.organization), &filter, AuditFrom::NEWEST, 100, NOW.into())
+            .await;
         assert_eq!(page.expect("a page").items.len(), 1);
     });
 }

@@ -1,5 +1,6 @@
 //! The gate, question by question: one program, so that it is linked once.
 
+mod auditing;
 mod boundaries;
 mod browser;
 mod credentials;

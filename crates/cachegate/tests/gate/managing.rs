@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cachegate::{
-    AuditFilter, Authority, DEVICE_TOKEN_LIFE, DeviceAccess, Gate, IssueError, Issued, Made, ManageError,
-    MemoryVault, PersonalForm, TOKEN_RETENTION, TokenSpec,
+    AuditFilter, AuditFrom, Authority, DEVICE_TOKEN_LIFE, DeviceAccess, Gate, IssueError, Issued, Made,
+    ManageError, MemoryVault, PersonalForm, TOKEN_RETENTION, TokenSpec,
 };
 use cachegate_policy::LockScope;
 use cachegate_storage::{GroupRecord, MarkScope, MassScope, MemoryStorage, Storage, TokenFilter};
@@ -508,7 +508,9 @@ fn what_is_gone_stays_in_its_organizations_audit_and_in_no_others() {
         let other = other.expect("made");
         for id in &gone {
             let about = AuditFilter { target: Some(id.clone()), ..AuditFilter::default() };
-            let of = async |place| gate.audit(&OPERATOR, Some(place), &about, 0, 10, NOW.into()).await;
+            let of = async |place| {
+                gate.audit(&OPERATOR, Some(place), &about, AuditFrom::OLDEST, 10, NOW.into()).await
+            };
             assert_eq!(of(organization).await.expect("a page").items.len(), 2, "{id}: made and gone");
             assert_eq!(of(other).await.expect("a page").items.len(), 0, "{id}");
         }

@@ -1,6 +1,6 @@
 //! What a departure does, and what it leaves.
 
-use cachegate::{AuditFilter, Authority, DeviceAccess, ManageError, Source, TokenSpec};
+use cachegate::{AuditFilter, AuditFrom, Authority, DeviceAccess, ManageError, Source, TokenSpec};
 use cachegate_directory::{Directory as _, DirectoryError, People, Roster, Stores};
 use cachegate_storage::{Accounts as _, Audit as _, Members as _};
 use cachegate_testkit::block_on;
@@ -214,7 +214,7 @@ fn the_audit_says_which_token_a_directory_came_with() {
         // The organization's administrators read what its directory told, too.
         let told = AuditFilter { code: Some("directory_set".to_owned()), ..AuditFilter::default() };
         let organization = Some(world.scene.organization);
-        let page = world.scene.gate.audit(&Authority::Operator, organization, &told, 0, 100, now()).await;
+        let page = world.scene.gate.audit(&Authority::Operator, organization, &told, AuditFrom::OLDEST, 100, now()).await;
         assert!(!page.expect("a page").items.is_empty());
     });
 }
