@@ -50,9 +50,9 @@ pub(crate) struct Held {
     store_offset: AtomicI64,
     globals: ArcSwapOption<Globals>,
     tokens: Cache<TokenId, Arc<TokenRecord>>,
-    /// Platforms' own tokens: stored nowhere, so that no change of the store concerns them.
+    /// What platforms' own tokens are held to.
     #[cfg(feature = "federation")]
-    workloads: Cache<TokenId, Arc<TokenRecord>>,
+    pub(crate) trust: crate::trust::Trust,
     users: Cache<UserId, Arc<Vec<MembershipRecord>>>,
     workspaces: Cache<WorkspaceId, Arc<WorkspaceRecord>>,
 }
@@ -79,7 +79,7 @@ impl Held {
             globals: ArcSwapOption::empty(),
             tokens: Cache::new(capacity),
             #[cfg(feature = "federation")]
-            workloads: Cache::new(capacity),
+            trust: crate::trust::Trust::new(capacity),
             users: Cache::new(capacity),
             workspaces: Cache::new(capacity),
         }
@@ -203,6 +203,8 @@ impl Held {
         self.tokens.clear();
         self.users.clear();
         self.workspaces.clear();
+        #[cfg(feature = "federation")]
+        self.trust.forget();
     }
 
     fn apply(&self, changes: &[Change], upto: Revision) {
@@ -231,7 +233,11 @@ impl Held {
 
     fn drop_one(&self, kind: &ChangeKind) {
         match kind {
-            ChangeKind::Organization(_) | ChangeKind::Rules(_) => {}
+            ChangeKind::Organization(_) => {}
+            #[cfg(not(feature = "federation"))]
+            ChangeKind::Rules(_) => {}
+            #[cfg(feature = "federation")]
+            ChangeKind::Rules(name) => self.trust.forget_document(name),
             ChangeKind::Workspace(id) => {
                 self.workspaces.remove(id);
             }
@@ -286,23 +292,18 @@ impl Held {
         Duration::from_nanos(self.clock.ticks().as_nanos())
     }
 
-    #[cfg(feature = "federation")]
-    pub(crate) fn keep_workload(&self, record: Arc<TokenRecord>) {
-        self.workloads.insert(record.id, record);
-    }
-
     /// Forgets every platform's token: each is looked at anew.
     #[cfg(feature = "federation")]
     pub(crate) fn forget_workloads(&self) {
         let _guard = self.lock();
-        self.workloads.clear();
+        self.trust.forget();
         self.generation.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Whether the record of a platform's token is still held.
     pub(crate) fn has_workload(&self, id: TokenId) -> bool {
         #[cfg(feature = "federation")]
-        return self.workloads.get(&id).is_some();
+        return self.trust.token(id).is_some();
         #[cfg(not(feature = "federation"))]
         {
             let _ = id;
@@ -312,7 +313,7 @@ impl Held {
 
     pub(crate) async fn token(&self, id: TokenId) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         #[cfg(feature = "federation")]
-        if let Some(record) = self.workloads.get(&id) {
+        if let Some(record) = self.trust.token(id) {
             return Ok(Some(record));
         }
         if let Some(record) = self.tokens.get(&id) {

@@ -19,6 +19,8 @@ mod purge;
 mod release;
 mod session;
 mod sink;
+#[cfg(feature = "federation")]
+mod trust;
 mod usage;
 mod vault;
 mod verdict;
@@ -44,7 +46,9 @@ pub use manage::{
     AuditEnd, AuditFilter, AuditFrom, Authority, Departure, DyingToken, FirstStart, Made, ManageError,
     MemberView, Once, OrganizationView, Page, Source, TokenState, TokenView, WorkspaceView,
 };
-pub use provenance::{AtHand, NotAdmitted, Provenance, SealError};
+#[cfg(feature = "federation")]
+pub use manage::{MOST_TRUST_RULES, RulesTrial, TrustRules, TrustRulesError};
+pub use provenance::{AtHand, Labelled, NotAdmitted, Provenance, SealError};
 pub use purge::{Purged, TOKEN_RETENTION};
 pub use release::{
     CLOSURE_TOKEN_LIFE, LARGEST_CLOSURE, OutputSpec, PublishError, ReleaseSpec, ResolveError, StoredEntry,

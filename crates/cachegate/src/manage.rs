@@ -9,6 +9,8 @@ mod lives;
 mod look;
 mod once;
 mod people;
+#[cfg(feature = "federation")]
+mod trust;
 
 use cachegate_policy::{Lock, LockScope, OpenTo, WorkspaceSettings};
 use cachegate_storage::{
@@ -26,11 +28,15 @@ use crate::issue::{Draft, Issued, limit_of, personal};
 use crate::verdict::{Allowed, NotAuthenticated, Request, Unavailable, Verdict};
 use crate::{Authentication, Gate, IssueError};
 
+#[cfg(feature = "federation")]
+pub(crate) use audit::TRUST_RULES;
 pub use audit::{AuditEnd, AuditFilter, AuditFrom};
 pub use departure::{Departure, DyingToken, Source};
 pub use look::{MemberView, OrganizationView, Page, TokenState, TokenView, WorkspaceView};
 pub(crate) use look::{SCANNED, acts_for};
 pub use once::{Made, Once};
+#[cfg(feature = "federation")]
+pub use trust::{MOST_TRUST_RULES, RulesTrial, TrustRules, TrustRulesError};
 
 /// In whose name an act is done.
 #[derive(Clone, Copy, Debug)]

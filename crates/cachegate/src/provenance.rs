@@ -108,6 +108,19 @@ pub struct Provenance {
     pub at: Timestamp,
 }
 
+/// Where the entry lies that a label was made for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Labelled {
+    /// The workspace.
+    pub workspace: WorkspaceId,
+    /// The lane.
+    pub lane: Lane,
+    /// The generation of the workspace's lanes.
+    pub lane_generation: u32,
+    /// The key.
+    pub key: EntryKey,
+}
+
 impl Gate {
     /// Seals an entry whose body is complete: asks once more whether the token lives and the right stands, and
     /// gives the label to keep beside it. `digest` is the SHA-256 of the body.
@@ -192,6 +205,46 @@ impl Gate {
     ) -> Result<Provenance, NotAdmitted> {
         let work = self.admit_unguarded(label, key, digest, allowed);
         guarded(work).await.unwrap_or_else(|fault| Err(NotAdmitted::Unavailable(fault)))
+    }
+
+    /// What a mark of this scope would do to the entry that this label is kept beside: where that entry lies, if
+    /// [`Gate::admit`] refuses it for the mark's sake and for nothing that is known now. `None` also for an entry that is
+    /// a miss already: by its label, by a change of its workspace's lanes, or by another mark. Its bytes are not asked
+    /// about.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`]: nobody knows.
+    pub async fn foresee_distrust(
+        &self,
+        label: &[u8],
+        scope: &MarkScope,
+    ) -> Result<Option<Labelled>, Unavailable> {
+        guarded(self.foresee_unguarded(label, scope)).await?
+    }
+
+    async fn foresee_unguarded(
+        &self,
+        label: &[u8],
+        scope: &MarkScope,
+    ) -> Result<Option<Labelled>, Unavailable> {
+        let inner = &*self.inner;
+        let globals = inner.held.globals().await?;
+        let label_key = inner
+            .checking_key(label, &globals.keys)
+            .await
+            .map_err(|error| Unavailable::Store { detail: error.to_string() })?;
+        let Ok(fields) = Label::open(label, |id| label_key.as_deref().filter(|key| key.id() == id)) else {
+            return Ok(None);
+        };
+        let distrusted = globals.marks.iter().any(|mark| marks_writer(&mark.scope, &fields));
+        if distrusted || !marks_writer(scope, &fields) {
+            return Ok(None);
+        }
+        let workspace = inner.held.workspace(fields.workspace).await?;
+        let still = workspace.is_some_and(|one| one.settings.lane_generation == fields.lane_generation);
+        let LabelFields { workspace, lane, lane_generation, key, .. } = fields;
+        Ok(still.then_some(Labelled { workspace, lane, lane_generation, key }))
     }
 
     async fn admit_unguarded(

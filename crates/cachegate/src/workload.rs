@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cachegate_federation::{
-    AnchorKeys, Ask, Fact, Federation, KeysError, Matched, Mode, Refusal, RuleSet, TokenKey, Verified,
+    AnchorKeys, Ask, Fact, Federation, KeysError, Matched, Mode, Refusal, RuleSet, Tenants, TokenKey,
+    Verified,
 };
 use cachegate_fetch::{Fetch, UrlError};
 use cachegate_jwt::UnverifiedJws;
@@ -24,11 +25,15 @@ use crate::session::LONGEST_SESSION_LIFE;
 use crate::verdict::{NotAuthenticated, Unavailable};
 use crate::{Gate, IssueError, Issued};
 
+/// How often a token is looked at anew because rules changed meanwhile.
+const LOOKS: usize = 8;
+
 /// All that lets workloads in: who may vouch for them, with which keys, and what they then get.
 pub struct Workloads {
     federation: Federation,
     keys: BTreeMap<Name, AnchorKeys>,
     rules: RuleSet,
+    tenants: Tenants,
 }
 
 impl Workloads {
@@ -42,7 +47,14 @@ impl Workloads {
             .anchors()
             .map(|anchor| Ok((anchor.id().clone(), AnchorKeys::new(anchor, Arc::clone(fetch))?)))
             .collect::<Result<_, UrlError>>()?;
-        Ok(Self { federation, keys, rules })
+        Ok(Self { federation, keys, rules, tenants: Tenants::default() })
+    }
+
+    /// The same with organizations whose administrators may save rules themselves, each for its own jobs.
+    #[must_use]
+    pub fn with_tenants(mut self, tenants: Tenants) -> Self {
+        self.tenants = tenants;
+        self
     }
 
     /// The anchors.
@@ -50,9 +62,14 @@ impl Workloads {
         &self.federation
     }
 
-    /// The rules.
+    /// The rules that are configured. Organizations may have saved others beside them.
     pub fn rules(&self) -> &RuleSet {
         &self.rules
+    }
+
+    /// Which tenant of which anchor each organization is.
+    pub fn tenants(&self) -> &Tenants {
+        &self.tenants
     }
 
     /// The keys of one anchor.
@@ -194,7 +211,8 @@ impl Gate {
         inner.ensure_newest(now).await.map_err(IssueError::from)?;
         let workloads = self.workloads().ok_or_else(Refusal::no_anchors)?;
         let verified = inner.verify_workload(&workloads, request.token, request.anchor, now).await?;
-        let matched = workloads.rules.evaluate(&verified, &request.ask).outcome?;
+        let rules = inner.rules_for(&workloads, &verified).await.map_err(IssueError::from)??;
+        let matched = rules.rules().evaluate(&verified, &request.ask).outcome?;
         // Whoever, whichever anchor and whichever token was revoked gets no session either.
         let direct = workload_record(&verified, &matched, now);
         inner.life(&direct, now).await.map_err(|error| IssueError::from(ManageError::from(error)))?;
@@ -263,19 +281,26 @@ impl Inner {
         token: &str,
         now: Timestamp,
     ) -> Result<TokenId, AuthenticateError> {
-        let Some(workloads) = self.workloads.load_full() else {
-            return Err(NotAuthenticated::UnknownIssuer.into());
-        };
-        let verified = self.verify_workload(&workloads, token, None, now).await?;
-        if verified.mode != Mode::Direct {
-            return Err(ExchangeError::from(Refusal::exchange_only(&verified)).into());
+        for _ in 0..LOOKS {
+            let epoch = self.held.trust.epoch();
+            let Some(workloads) = self.workloads.load_full() else {
+                return Err(NotAuthenticated::UnknownIssuer.into());
+            };
+            let verified = self.verify_workload(&workloads, token, None, now).await?;
+            if verified.mode != Mode::Direct {
+                return Err(ExchangeError::from(Refusal::exchange_only(&verified)).into());
+            }
+            let rules = self.rules_for(&workloads, &verified).await?.map_err(ExchangeError::from)?;
+            let matched = rules.rules().evaluate(&verified, &Ask::default()).outcome;
+            let matched = matched.map_err(ExchangeError::from)?;
+            let record = workload_record(&verified, &matched, now);
+            let id = record.id;
+            if self.held.trust.keep_token(epoch, Arc::new(record)) {
+                return Ok(id);
+            }
+            // Rules changed meanwhile: it is looked at by those that count now.
         }
-        let matched = workloads.rules.evaluate(&verified, &Ask::default()).outcome;
-        let matched = matched.map_err(ExchangeError::from)?;
-        let record = workload_record(&verified, &matched, now);
-        let id = record.id;
-        self.held.keep_workload(Arc::new(record));
-        Ok(id)
+        Err(Unavailable::Store { detail: "trust rules change all the time".to_owned() }.into())
     }
 }
 

@@ -189,7 +189,9 @@ impl Places {
         let ours = self.organization.to_string();
         match &*record.entry.code {
             acts::ORGANIZATION_CREATED => Ok(target == ours),
-            acts::RULES_WRITTEN => Ok(target.strip_prefix(lives::DOCUMENTS).is_some_and(|id| id == ours)),
+            acts::RULES_WRITTEN => {
+                Ok(DOCUMENTS.iter().any(|of| target.strip_prefix(of).is_some_and(|id| id == ours)))
+            }
             acts::MEMBER_SET
             | acts::MEMBER_REMOVED
             | acts::GROUP_SET

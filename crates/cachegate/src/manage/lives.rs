@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cachegate_storage::{RulesDocument, StoreError};
-use cachegate_types::{Action, Name, OrganizationId, Principal, Resource, Revision, Timestamp};
+use cachegate_types::{Action, Name, OrganizationId, Principal, Resource, Revision, Timestamp, WorkspaceId};
 use serde::{Deserialize, Serialize};
 
 use crate::gate::Inner;
@@ -36,6 +36,28 @@ impl Gate {
     ) -> Result<LongestLives, ManageError> {
         self.inner.may(by, Action::Administer, &Resource::Organization(organization), now).await?;
         Ok(self.inner.lives_of(organization).await?.0)
+    }
+
+    /// How long a token that the caller makes now lives at most: a CI token of this workspace or, without one, a personal
+    /// token of their own; `None`: until it is revoked.
+    ///
+    /// # Errors
+    ///
+    /// [`ManageError`].
+    pub async fn longest_life(
+        &self,
+        by: &Authority<'_>,
+        workspace: Option<WorkspaceId>,
+        now: Timestamp,
+    ) -> Result<Option<Duration>, ManageError> {
+        let inner = &*self.inner;
+        let Some(id) = workspace else {
+            inner.alive(by, now).await?;
+            return Ok(inner.longest_lives_for(&by.principal(), None).await?.personal);
+        };
+        inner.may(by, Action::Administer, &Resource::Workspace(id), now).await?;
+        let found = inner.held.workspace(id).await?.ok_or(ManageError::Missing { what: "workspace" })?;
+        Ok(inner.longest_lives_for(&Principal::Ci(id), Some(found.organization)).await?.ci)
     }
 
     /// Sets how long tokens made from now on live at most: the CI tokens of the organization's workspaces, and the

@@ -18,5 +18,6 @@ mod rights;
 mod sessions;
 mod sinks;
 mod threads;
+mod trust_rules;
 mod vaults;
 mod workloads;

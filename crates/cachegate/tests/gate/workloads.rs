@@ -36,16 +36,16 @@ fn name(text: &str) -> Name {
 }
 
 /// A scene in which GitHub vouches for the repository 456789.
-struct Ci {
-    scene: Scene,
+pub(crate) struct Ci {
+    pub(crate) scene: Scene,
     issuer: TestIssuer,
     pages: Arc<FetchFaults>,
-    fetch: Arc<dyn Fetch>,
+    pub(crate) fetch: Arc<dyn Fetch>,
     mode: Mode,
 }
 
 impl Ci {
-    async fn new(mode: Mode) -> Self {
+    pub(crate) async fn new(mode: Mode) -> Self {
         let (fetch, pages) = FaultyFetch::new();
         let ci = Self {
             scene: Scene::new().await,
@@ -59,7 +59,7 @@ impl Ci {
         ci
     }
 
-    fn rule(&self, called: &str, lane: LaneChoice) -> RuleBuilder {
+    pub(crate) fn rule(&self, called: &str, lane: LaneChoice) -> RuleBuilder {
         let plan = GrantPlan::new(AccessLevel::ReadWrite).lane(lane);
         self.allow(called, plan).when(When::fact(Fact::Event, Test::Equals("push".into())))
     }
@@ -78,14 +78,18 @@ impl Ci {
             .pin(Pin::new(Fact::OwnerId, "123456"))
     }
 
-    fn workloads(&self, rules: Vec<RuleBuilder>, status: Status) -> Arc<Workloads> {
+    pub(crate) fn federation(&self, status: Status) -> Federation {
         let anchor = AnchorBuilder::new(name("github"), Platform::GithubActions, GITHUB, [AUDIENCE])
             .keys(Keys::Discovery)
             .mode(self.mode)
             .status(status)
             .build()
             .expect("an anchor");
-        let federation = Federation::new([anchor]).expect("a table");
+        Federation::new([anchor]).expect("a table")
+    }
+
+    fn workloads(&self, rules: Vec<RuleBuilder>, status: Status) -> Arc<Workloads> {
+        let federation = self.federation(status);
         let rules: RuleSet =
             RulesDocument { rules, ..RulesDocument::default() }.build(&federation).expect("rules");
         Arc::new(Workloads::new(federation, rules, &self.fetch).expect("addresses"))
@@ -98,7 +102,7 @@ impl Ci {
 
 impl Ci {
     /// What a job on this branch presents; each token has an id of its own.
-    fn push(&self, branch: &str, jti: &str) -> String {
+    pub(crate) fn push(&self, branch: &str, jti: &str) -> String {
         self.token(json!({
             "sub": format!("repo:lumen-labs/beacon:ref:refs/heads/{branch}"),
             "jti": jti,
@@ -119,24 +123,24 @@ impl Ci {
         }))
     }
 
-    fn token(&self, more: Value) -> String {
+    pub(crate) fn token(&self, more: Value) -> String {
         let mut claims = github_push_claims(AUDIENCE);
         let (claims_object, more) = (claims.as_object_mut().expect("an object"), more);
         claims_object.extend(more.as_object().cloned().expect("an object"));
         self.issuer.sign(&claims)
     }
 
-    async fn exchange(&self, token: &str) -> Result<Exchanged, ExchangeError> {
+    pub(crate) async fn exchange(&self, token: &str) -> Result<Exchanged, ExchangeError> {
         self.scene.gate.exchange_workload(&WorkloadToken::new(token), NOW.into()).await
     }
 
     /// What a request with the platform's own token is answered.
-    async fn directly(&self, token: &str, action: Action, seconds: u32) -> Verdict {
+    pub(crate) async fn directly(&self, token: &str, action: Action, seconds: u32) -> Verdict {
         self.scene.ask_at(Some(&SecretText::new(token.to_owned())), action, "key", later(seconds)).await
     }
 }
 
-fn code<T>(answer: Result<T, ExchangeError>) -> String {
+pub(crate) fn code<T>(answer: Result<T, ExchangeError>) -> String {
     match answer {
         Ok(_) => "exchanged".to_owned(),
         Err(ExchangeError::Refused(refusal)) => format!("{} {}", refusal.step(), refusal.code()),
