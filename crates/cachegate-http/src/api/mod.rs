@@ -33,6 +33,7 @@ mod releases;
 mod shape;
 mod tokens;
 mod told;
+mod trust;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -174,6 +175,10 @@ operations! {
     POST "/organizations/{organization}/groups" () true => people::create_group;
     PUT "/organizations/{organization}/groups/{group}" () true => people::set_group;
     DELETE "/organizations/{organization}/groups/{group}" () false => people::remove_group;
+    GET "/organizations/{organization}/trust-rules" () false => trust::inspect;
+    PUT "/organizations/{organization}/trust-rules" () true => trust::save;
+    POST "/organizations/{organization}/trust-rules/lint" () true => trust::lint;
+    POST "/organizations/{organization}/trust-rules/try" () true => trust::attempt;
     GET "/organizations/{organization}/audit"
         ("code" "user" "target" "since" "until" "order" "limit" "cursor") false => told::audit;
     GET "/workspaces/{workspace}" () false => places::workspace;

@@ -5,7 +5,9 @@
 use std::borrow::Cow;
 
 use axum::body::Body;
-use cachegate::{CredentialError, IssueError, ManageError, NotAuthenticated, ResolveError, Unavailable};
+use cachegate::{
+    CredentialError, IssueError, ManageError, NotAuthenticated, ResolveError, TrustRulesError, Unavailable,
+};
 use cachegate_directory::DirectoryError;
 use cachegate_types::DecisionId;
 use http::{HeaderValue, Response, StatusCode, header};
@@ -148,6 +150,17 @@ impl From<ManageError> for Problem {
             ManageError::Changed { .. } => with(StatusCode::CONFLICT, "changed"),
             ManageError::KeyReused => with(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
             _ => Self::unavailable(&Unavailable::Internal),
+        }
+    }
+}
+
+impl From<TrustRulesError> for Problem {
+    fn from(error: TrustRulesError) -> Self {
+        let detail = Cow::Owned(error.to_string());
+        match (error.code(), error) {
+            (_, TrustRulesError::Refused(error)) => error.into(),
+            (Some(code), _) => Self { detail, ..problem(StatusCode::UNPROCESSABLE_ENTITY, code, "") },
+            (None, _) => Self::unavailable(&Unavailable::Internal),
         }
     }
 }

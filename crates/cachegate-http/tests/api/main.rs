@@ -14,4 +14,5 @@ mod matrix;
 mod random;
 mod rules;
 mod schema;
+mod trust_rules;
 mod workload;
