@@ -1,7 +1,7 @@
 //! The console as a whole: its routes, who is signed in, and what every answer carries.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use askama::Template;
 use async_trait::async_trait;
@@ -106,7 +106,7 @@ impl Console {
             .route("/", get(serve(Place::Home)))
             .route("/account", get(serve(Place::Account)).post(serve(Place::Account)))
             .route("/{organization}/settings", get(settings.clone()).post(settings))
-            .route("/-/console.css", get(async || asset("text/css; charset=utf-8", STYLE)))
+            .route("/-/console.css", get(async || asset("text/css; charset=utf-8", &STYLE)))
             .route("/-/console.js", get(async || asset("text/javascript; charset=utf-8", SCRIPT)))
     }
 }
@@ -117,7 +117,9 @@ impl fmt::Debug for Console {
     }
 }
 
-const STYLE: &str = include_str!("../assets/console.css");
+/// The look that every page has, then what the console has beyond it.
+static STYLE: LazyLock<String> =
+    LazyLock::new(|| [cachegate_http::PAGE_STYLE, include_str!("../assets/console.css")].concat());
 const SCRIPT: &str = include_str!("../assets/console.js");
 
 /// Which page a path is of.

@@ -24,3 +24,5 @@ mod urlencoded;
 pub use credential::{credential_from_headers, refuse_credential_in_url};
 pub use denial::{Answer, DECISION, Outcome, Protocol, answer, denial, malformed};
 pub use layer::{Asked, Authorization, AuthorizationLayer};
+#[cfg(feature = "oauth")]
+pub use page::STYLE as PAGE_STYLE;

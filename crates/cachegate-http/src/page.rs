@@ -1,26 +1,44 @@
 //! Plain pages for people, without scripts: one style, and a policy that lets nothing else in.
 
-use axum::body::Body;
-use http::{HeaderValue, Response, header};
+use std::sync::LazyLock;
 
-/// The pages' one style. `STYLE_HASH` is its SHA-256.
-const STYLE: &str = "body{font:1rem/1.5 system-ui,sans-serif;margin:3rem auto;max-width:28rem;padding:0 1rem}\
-label,input{display:block;width:100%;box-sizing:border-box}input{font:inherit;padding:.4rem;margin:.2rem 0 1rem}\
-button{font:inherit;padding:.4rem 1rem;margin-right:.5rem}.told{border-left:.25rem solid;padding-left:.75rem}";
-const STYLE_HASH: &str = "FAFV+u+VrG0fuPysrVJ3SbvBkvY5i2Q7La4mZrwocBk=";
+use axum::body::Body;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use http::{HeaderValue, Response, header};
+use ring::digest::{SHA256, digest};
+
+/// The look of every page for people: colours, light and dark, type, fields, buttons, what is told, where the focus is,
+/// and the bar with the name. Whoever serves pages beside these puts their own rules behind it.
+pub const STYLE: &str = include_str!("page.css");
+
+/// How the policy names the style: by its SHA-256.
+static STYLE_HASH: LazyLock<String> =
+    LazyLock::new(|| format!("'sha256-{}'", BASE64_STANDARD.encode(digest(&SHA256, STYLE.as_bytes()))));
 
 /// A page. Title and body are markup: what a stranger wrote is [`escaped`] in them.
 pub(crate) fn document(title: &str, body: &str) -> String {
     format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\
-         <meta name=\"viewport\" content=\"width=device-width\"><style>{STYLE}</style></head>\
-         <body><main><h1>{title}</h1>{body}</main></body></html>"
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <meta name=\"color-scheme\" content=\"light dark\"><title>{title} · cachegate</title><style>{STYLE}</style></head>\
+         <body><header class=\"bar\"><span class=\"brand\">cachegate</span></header>\
+         <main id=\"main\" class=\"alone\"><h1>{title}</h1>{body}</main></body></html>"
     )
+}
+
+/// The buttons of who is asked.
+pub(crate) const DECIDE: &str = "<button name=\"decision\" value=\"approve\" class=\"large\">Approve</button>\
+                                 <button name=\"decision\" value=\"deny\" class=\"large danger\">Deny</button>";
+
+/// The last page of something: how it ended, and what one may do now.
+pub(crate) fn ended(title: &str, body: &str) -> String {
+    document(title, &format!("{body}<p class=\"hint\">You can close this page.</p>"))
 }
 
 /// What somebody is told before anything else.
 pub(crate) fn told(text: &str) -> String {
-    format!("<p class=\"told\" role=\"alert\">{}</p>", escaped(text))
+    format!("<p class=\"told bad\" role=\"alert\">{}</p>", escaped(text))
 }
 
 /// A text inside an element or between double quotes.
@@ -48,8 +66,9 @@ pub(crate) fn html_leading_to(text: String, places: &str) -> Response<Body> {
     let mut response = Response::new(Body::from(text));
     let headers = response.headers_mut();
     let policy = format!(
-        "default-src 'none'; style-src 'sha256-{STYLE_HASH}'; form-action {places}; frame-ancestors 'none'; \
-         base-uri 'none'"
+        "default-src 'none'; style-src {}; form-action {places}; frame-ancestors 'none'; \
+         base-uri 'none'",
+        *STYLE_HASH,
     );
     if let Ok(policy) = HeaderValue::try_from(policy) {
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
@@ -69,14 +88,17 @@ pub(crate) fn html_leading_to(text: String, places: &str) -> Response<Body> {
 
 #[cfg(test)]
 mod tests {
-    use base64::Engine as _;
-    use base64::prelude::BASE64_STANDARD;
-    use ring::digest::{SHA256, digest};
-
     use super::*;
 
     #[test]
     fn the_policy_allows_the_one_style_that_there_is() {
-        assert_eq!(BASE64_STANDARD.encode(digest(&SHA256, STYLE.as_bytes())), STYLE_HASH);
+        let page = html(document("A page", ""));
+        let policy = page.headers()[header::CONTENT_SECURITY_POLICY].to_str().expect("a text").to_owned();
+        let text = document("A page", "");
+        let style = text.split("<style>").nth(1).and_then(|rest| rest.split("</style>").next());
+        let hash = BASE64_STANDARD.encode(digest(&SHA256, style.expect("a style").as_bytes()));
+        assert!(policy.contains(&format!("style-src 'sha256-{hash}';")), "{policy}");
+        // What a browser reads otherwise than it is written would have another digest; what is loaded is refused.
+        assert!(STYLE.is_ascii() && !STYLE.contains(['<', '\r', '\0']) && !STYLE.contains("url("));
     }
 }

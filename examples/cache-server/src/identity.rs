@@ -42,6 +42,8 @@ pub(crate) fn settings(config: &Config, gate: &Gate) -> Result<Settings, Identit
     let issuer = gate.issuer();
     let mut settings = Settings::default();
     settings.sign_in = Sessions::new(gate.clone()).is_safe();
+    // The console's page.
+    settings.account = Some("/account");
     for entry in &config.services {
         let secret =
             digest(&entry.secret_sha256).ok_or_else(|| IdentityError::Secret { name: entry.name.clone() })?;

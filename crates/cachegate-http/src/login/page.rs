@@ -120,19 +120,22 @@ async fn shown(
         // Writing to a string cannot fail.
         let _ = write!(
             body,
-            "<p>You are signed in as <b>{name}</b>.</p><form method=\"post\" action=\"/logout\">{}<button>Sign out\
-             </button></form><h2>Sign in as somebody else</h2>",
+            "<p>You are signed in as <b>{name}</b>.</p><form method=\"post\" action=\"/logout\">{}<button \
+             class=\"quiet\">Sign out</button></form><section><h2>Sign in as somebody else</h2>",
             session.form_field(),
         );
+    } else {
+        body.push_str("<section>");
     }
     let carried = return_to.map(|place| format!("?return_to={}", encoded(place))).unwrap_or_default();
     for provider in app.login.iter().flat_map(|login| login.providers()) {
         let _ = write!(
             body,
-            "<p><a href=\"/login/{provider}{}\">Sign in by {provider}</a></p>",
+            "<p class=\"actions\"><a class=\"button large\" href=\"/login/{provider}{}\">Sign in by {provider}</a></p>",
             escaped(&carried)
         );
     }
+    let offers = app.login.iter().any(|login| login.providers().next().is_some());
     let reached = app.sessions.reached();
     let kept = reached.cookie(headers, FORM).map(str::to_owned);
     let value = match &kept {
@@ -143,11 +146,16 @@ async fn shown(
         .map(|place| format!("<input type=\"hidden\" name=\"return_to\" value=\"{}\">", escaped(place)));
     let _ = write!(
         body,
-        "<form method=\"post\" action=\"/login\" autocomplete=\"off\">{}{}<label>A personal token, such as the \
-         administrator's<input type=\"password\" name=\"token\" required autocomplete=\"current-password\"></label>\
-         <button>Sign in</button></form>",
+        "</section><section>{}<form method=\"post\" action=\"/login\" autocomplete=\"off\" class=\"stack\">{}{}<label \
+         for=\"token\">A personal token</label><input id=\"token\" type=\"password\" name=\"token\" required \
+         aria-describedby=\"which\" autocomplete=\"current-password\"><p id=\"which\" class=\"hint\">On a fresh server the \
+         administrator's, from the file that its first start names.</p><p class=\"actions\"><button{}>Sign in</button></p>\
+         </form></section>",
+        if offers { "<h2>Or by a token</h2>" } else { "" },
         form_field(&form_token(&value)),
         return_field.unwrap_or_default(),
+        // Where a provider is offered, it is what most people want.
+        if offers { " class=\"quiet\"" } else { "" },
     );
     let mut response = html(document("Sign in", &body));
     if let Some(refusal) = refusal {

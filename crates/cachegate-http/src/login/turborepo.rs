@@ -16,7 +16,7 @@ use super::{App, Refused, lead_to};
 use crate::browser::{BrowserSession, FORM_TOKEN, Sessions};
 use crate::oauth::failure::Failure;
 use crate::oauth::form::Form;
-use crate::page::{document, escaped, html, html_leading_to};
+use crate::page::{DECIDE, document, ended, escaped, html, html_leading_to};
 use crate::urlencoded::encoded;
 
 /// How long the token lives: a season of work.
@@ -87,9 +87,9 @@ pub(super) async fn give(app: &App, request: Request) -> Response<Body> {
         match form.get("decision") {
             Some("approve") => {}
             Some("deny") => {
-                return Ok(html(document(
+                return Ok(html(ended(
                     "Denied",
-                    "<p>The terminal gets nothing. You can close this page.</p>",
+                    "<p class=\"told\" role=\"status\">The terminal gets nothing.</p>",
                 )));
             }
             _ => return Err(Failure::request("`decision` is approve or deny").into()),
@@ -123,7 +123,7 @@ pub(super) async fn give(app: &App, request: Request) -> Response<Body> {
 
 /// Where the client leads the browser in the end.
 pub(super) fn success() -> Response<Body> {
-    html(document("Logged in", "<p>The terminal is logged in. You can close this page.</p>"))
+    html(ended("Logged in", "<p class=\"told good\" role=\"status\">The terminal is logged in.</p>"))
 }
 
 fn asked(waiting: &Waiting, session: &BrowserSession) -> Response<Body> {
@@ -133,10 +133,10 @@ fn asked(waiting: &Waiting, session: &BrowserSession) -> Response<Body> {
         .map(|state| format!("<input type=\"hidden\" name=\"state\" value=\"{}\">", escaped(state)));
     let body = format!(
         "<p>A program on this machine, which waits at <b>{origin}</b> and says that it is <b>turbo login</b>, asks for a \
-         token in your name. Approve it only if you have just begun this.</p><p>The token may resolve, read and write \
-         what you may, and ends after 90 days.</p><form method=\"post\" action=\"/turborepo/token\">{field}<input \
-         type=\"hidden\" name=\"redirect_uri\" value=\"{origin}\">{state}<button name=\"decision\" value=\"approve\">\
-         Approve</button><button name=\"decision\" value=\"deny\">Deny</button></form>",
+         token in your name.</p><p class=\"told warn\">Approve it only if you have just begun this.</p><p>The token may \
+         resolve, read and write what you may, and ends after 90 days.</p><form method=\"post\" \
+         action=\"/turborepo/token\" class=\"actions\">{field}<input type=\"hidden\" name=\"redirect_uri\" \
+         value=\"{origin}\">{state}{DECIDE}</form>",
         origin = waiting.origin,
         field = session.form_field(),
         state = state.unwrap_or_default(),

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
-use cachegate::{Authentication, Authority, Credential, DeviceLoginError, IssueError, WaitingLogin};
-use cachegate_types::{Principal, Restriction, Timestamp};
+use cachegate::{
+    Authentication, Authority, Credential, DeviceLoginError, IssueError, REFRESH_LIFE, WaitingLogin,
+};
+use cachegate_types::{Action, Principal, Restriction, Timestamp};
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode, header};
 use serde_json::json;
@@ -20,8 +22,10 @@ use super::form::Form;
 use super::token::{limit_of, to_scope};
 use super::{App, answer};
 use crate::browser::{BrowserSession, FORM_TOKEN, Sessions};
-use crate::page::{document, escaped, html, told};
+use crate::page::{DECIDE, document, ended, escaped, html, told};
 use crate::refuse_credential_in_url;
+
+const TITLE: &str = "Approve a login";
 
 /// How many wrong codes one person may name, and within which time (RFC 8628, section 5.1).
 pub(super) const GUESSES: (u32, Duration) = (10, Duration::from_secs(15 * 60));
@@ -30,19 +34,18 @@ pub(super) const GUESSES: (u32, Duration) = (10, Duration::from_secs(15 * 60));
 const LONGEST_CODE: usize = 20;
 
 /// How whoever decides shows who they are.
-#[derive(Clone, Copy)]
-enum Proof<'s> {
-    /// They are signed in.
-    Session(&'s BrowserSession),
+enum Proof {
+    /// They are signed in: the form's field, and what people call them.
+    Session { field: String, person: String },
     /// They type a token; with the place where they could sign in, if there is one.
     Token { sign_in: bool },
 }
 
-/// What a person did.
+/// What a person did, about what.
 enum Done {
     Looked(WaitingLogin),
-    Approved,
-    Denied,
+    Approved(WaitingLogin),
+    Denied(WaitingLogin),
 }
 
 /// The empty form, or one with the code of a link already in it. Nothing is looked up: a link tells nobody anything.
@@ -50,18 +53,30 @@ pub(super) async fn page(app: &App, request: Parts) -> Response<Body> {
     let uri = &request.uri;
     let sign_in = app.settings.sign_in;
     if let Err(error) = refuse_credential_in_url(uri, app.gate.brand()) {
-        return refused(&Failure::credential(&error, "invalid_request"), "", Proof::Token { sign_in });
+        return refused(&Failure::credential(&error, "invalid_request"), "", &Proof::Token { sign_in });
     }
     let query = Form::read(uri.query().unwrap_or_default());
     let code = query.as_ref().map(repeatable).unwrap_or_default();
-    match app.sessions.find(&request.headers, (app.clock)()).await {
-        Ok(session) => html(document("Approve a login", &form(code, None, proof(session.as_ref(), sign_in)))),
-        Err(reason) => refused(&Failure::unavailable(&reason), code, Proof::Token { sign_in }),
+    let now = (app.clock)();
+    let proof = match app.sessions.find(&request.headers, now).await {
+        Ok(session) => proof(app, session.as_ref(), now).await,
+        Err(reason) => Err(Failure::unavailable(&reason)),
+    };
+    match proof {
+        Ok(proof) => html(document(TITLE, &asking(code, &proof))),
+        Err(failure) => refused(&failure, code, &Proof::Token { sign_in }),
     }
 }
 
-fn proof(session: Option<&BrowserSession>, sign_in: bool) -> Proof<'_> {
-    session.map_or(Proof::Token { sign_in }, Proof::Session)
+async fn proof(app: &App, session: Option<&BrowserSession>, now: Timestamp) -> Result<Proof, Failure> {
+    let Some(session) = session else { return Ok(Proof::Token { sign_in: app.settings.sign_in }) };
+    let person = app.gate.person(session.authentication(), now).await;
+    let person = person.map_err(|error| Failure::manage(&error, "access_denied"))?;
+    let person = person.map(|person| person.display.as_str().to_owned()).filter(|name| !name.is_empty());
+    Ok(Proof::Session {
+        field: session.form_field(),
+        person: person.unwrap_or_else(|| "somebody without a name".to_owned()),
+    })
 }
 
 /// A person decides, or looks first.
@@ -76,27 +91,27 @@ pub(super) async fn decide(app: &App, request: Request) -> Response<Body> {
         }
         Err(failure) => (String::new(), None, Err(failure)),
     };
-    let proof = proof(session.as_ref(), app.settings.sign_in);
+    // Whoever's session has ended meanwhile shows who they are anew.
+    let proof = proof(app, session.as_ref(), now).await;
+    let proof = proof.unwrap_or(Proof::Token { sign_in: app.settings.sign_in });
     match (done, as_json) {
         (Err(failure), true) => failure.into_response(),
-        (Err(failure), false) => refused(&failure, &code, proof),
+        (Err(failure), false) => refused(&failure, &code, &proof),
         (Ok(Done::Looked(waiting)), true) => answer(&json!({
             "client": waiting.client.as_str(),
             "requested_at": waiting.requested_at.as_unix_seconds(),
             "expires_at": waiting.expires_at.as_unix_seconds(),
             "scope": to_scope(limit_of(&waiting.restrictions)),
         })),
-        (Ok(Done::Approved), true) => answer(&json!({ "decision": "approved" })),
-        (Ok(Done::Denied), true) => answer(&json!({ "decision": "denied" })),
+        (Ok(Done::Approved(_)), true) => answer(&json!({ "decision": "approved" })),
+        (Ok(Done::Denied(_)), true) => answer(&json!({ "decision": "denied" })),
         (Ok(Done::Looked(waiting)), false) => {
-            html(document("Approve this login?", &form(&code, Some(&waiting), proof)))
+            html(document("Approve this login?", &deciding(&code, &waiting, &proof, now)))
         }
-        (Ok(Done::Approved), false) => {
-            html(document("Approved", "<p>The terminal is logged in. You can close this page.</p>"))
+        (Ok(Done::Approved(waiting)), false) => {
+            html(ended("Approved", &approved(&waiting, &proof, app.settings.account)))
         }
-        (Ok(Done::Denied), false) => {
-            html(document("Denied", "<p>The terminal gets nothing. You can close this page.</p>"))
-        }
+        (Ok(Done::Denied(waiting)), false) => html(ended("Denied", &denied(&waiting))),
     }
 }
 
@@ -127,7 +142,12 @@ async fn act(
     now: Timestamp,
 ) -> Result<Done, Failure> {
     let code = form.required("user_code")?;
-    let decision = form.get("decision").unwrap_or("look");
+    let decision = match form.get("decision") {
+        None | Some("look") => None,
+        Some("approve") => Some(true),
+        Some("deny") => Some(false),
+        Some(_) => return Err(Failure::request("`decision` is look, approve or deny")),
+    };
     let who = match session {
         Some(session) => session.authentication().clone(),
         None => person(app, headers, form, now).await?,
@@ -141,13 +161,18 @@ async fn act(
         return Err(Failure::too_often());
     }
     let by = Authority::Of(&who);
-    let done = match decision {
-        "look" => app.gate.waiting_login(code, now).await.map(Done::Looked),
-        "approve" => app.gate.decide_device_login(&by, code, true, now).await.map(|()| Done::Approved),
-        "deny" => app.gate.decide_device_login(&by, code, false, now).await.map(|()| Done::Denied),
-        _ => return Err(Failure::request("`decision` is look, approve or deny")),
+    let done = async {
+        let waiting = app.gate.waiting_login(code, now).await?;
+        if let Some(approved) = decision {
+            app.gate.decide_device_login(&by, code, approved, now).await?;
+        }
+        Ok(match decision {
+            None => Done::Looked(waiting),
+            Some(true) => Done::Approved(waiting),
+            Some(false) => Done::Denied(waiting),
+        })
     };
-    done.map_err(|error| match error {
+    done.await.map_err(|error| match error {
         DeviceLoginError::Unknown => {
             app.guesses.note(user, now);
             let text = "no login waits under this code; look at the terminal again";
@@ -190,9 +215,9 @@ fn accepts_json(headers: &HeaderMap) -> bool {
     accept.split(',').any(|one| one.split(';').next().unwrap_or_default().trim() == "application/json")
 }
 
-fn refused(failure: &Failure, code: &str, proof: Proof<'_>) -> Response<Body> {
-    let body = told(&failure.text()) + &form(code, None, proof);
-    let mut response = html(document("Approve a login", &body));
+fn refused(failure: &Failure, code: &str, proof: &Proof) -> Response<Body> {
+    let body = told(&failure.text()) + &asking(code, proof);
+    let mut response = html(document(TITLE, &body));
     failure.dress(&mut response);
     // A browser would ask for a login of its own, which is none here.
     response.headers_mut().remove(header::WWW_AUTHENTICATE);
@@ -206,63 +231,189 @@ fn repeatable(form: &Form) -> &str {
     if letters && typed.len() <= LONGEST_CODE { typed } else { "" }
 }
 
-fn form(code: &str, waiting: Option<&WaitingLogin>, proof: Proof<'_>) -> String {
-    let typed = code;
-    let code = escaped(code);
-    let mut out = "<form method=\"post\" action=\"/activate\" autocomplete=\"off\">".to_owned();
-    // Writing to a string cannot fail.
-    let _ = match waiting {
-        None => write!(
-            out,
-            "<label>Code that the terminal shows<input name=\"user_code\" value=\"{code}\" maxlength=\"24\" required \
-             autocapitalize=\"characters\" spellcheck=\"false\"></label>"
-        ),
-        Some(waiting) => write!(
-            out,
-            "<p>A terminal that calls itself <b>{}</b> asked at {} for a login in your name, with the code \
-             <b>{code}</b>. Nobody has checked what it calls itself. Approve it only if you began this, and the \
-             terminal before you shows the same code.</p><p>It may then {}.</p><input type=\"hidden\" name=\"user_code\" value=\"{code}\">",
-            escaped(waiting.client.as_str()),
-            waiting.requested_at,
-            extent(&waiting.restrictions, proof),
-        ),
-    };
-    match proof {
-        Proof::Session(session) => out.push_str(&session.form_field()),
-        Proof::Token { .. } => out.push_str(
-            "<label>Your personal token<input type=\"password\" name=\"token\" required \
-             autocomplete=\"current-password\"></label>",
-        ),
-    }
-    out.push_str(match waiting {
-        None => "<button name=\"decision\" value=\"look\">Continue</button>",
-        Some(_) => {
-            "<button name=\"decision\" value=\"approve\">Approve</button>\
-             <button name=\"decision\" value=\"deny\">Deny</button>"
-        }
-    });
-    out.push_str("</form>");
-    if let Proof::Token { sign_in: true } = proof {
-        let here =
-            if typed.is_empty() { "/activate".to_owned() } else { format!("/activate?user_code={typed}") };
-        let _ = write!(out, "<p>Or <a href=\"{}\">sign in</a>.</p>", escaped(&Sessions::sign_in_at(&here)));
-    }
+/// The first page: which code?
+fn asking(code: &str, proof: &Proof) -> String {
+    let mut out = format!(
+        "<p>A program that you started, such as a command in a terminal, shows a code. Type it here to see what it asks \
+         for; nothing is given before you approve it.</p>\
+         <form method=\"post\" action=\"/activate\" autocomplete=\"off\" class=\"stack\"><label for=\"code\">Code that the \
+         program shows</label><input id=\"code\" class=\"code\" name=\"user_code\" value=\"{}\" maxlength=\"24\" required \
+         autocapitalize=\"characters\" spellcheck=\"false\">{}<p class=\"actions\"><button name=\"decision\" \
+         value=\"look\">Continue</button></p></form>",
+        escaped(code),
+        shown_by(proof),
+    );
+    out.push_str(&elsewhere(code, proof));
     out
 }
 
+/// The second page: what asks for what, and two buttons.
+///
+/// Whoever is led here by somebody else's link approves somebody else's login: the page says so first (RFC 8628,
+/// section 5.4).
+fn deciding(code: &str, waiting: &WaitingLogin, proof: &Proof, now: Timestamp) -> String {
+    let ago = now.since(waiting.requested_at).as_secs() / 60;
+    let left = waiting.expires_at.since(now).as_secs().div_ceil(60);
+    let name = match proof {
+        Proof::Session { person, .. } => format!("<b>{}</b>, who is signed in here", escaped(person)),
+        Proof::Token { .. } => "the owner of the token below".to_owned(),
+    };
+    let ago = match ago {
+        0 => "just now".to_owned(),
+        ago => format!("{} ago", minutes(ago)),
+    };
+    format!(
+        "<p class=\"told warn\"><b>Approve only what you have just started yourself.</b> If a link or a code was sent to \
+         you, by mail, in a chat or on the telephone, deny it: whoever sent it would act in your name.</p>\
+         <dl class=\"facts\"><div><dt>Program</dt><dd><b>{client}</b><br><span class=\"hint\">So it calls itself; nobody has \
+         checked it.</span></dd></div>\
+         <div><dt>Code</dt><dd><span class=\"code\">{code}</span><br><span class=\"hint\">The program must show the same \
+         one.</span></dd></div>\
+         <div><dt>Asked</dt><dd>{ago}, at {since} UTC</dd></div>\
+         <div><dt>Open until</dt><dd>{until} UTC, {left} from now</dd></div>\
+         <div><dt>In the name of</dt><dd>{name}</dd></div></dl>\
+         <section><h2>What it will be able to do</h2>{extent}</section>\
+         <section><form method=\"post\" action=\"/activate\" autocomplete=\"off\" class=\"stack\"><input type=\"hidden\" \
+         name=\"user_code\" value=\"{code}\">{field}<div class=\"actions\">{DECIDE}</div></form>{elsewhere}</section>",
+        client = escaped(waiting.client.as_str()),
+        code = escaped(code),
+        since = time_of(waiting.requested_at),
+        until = time_of(waiting.expires_at),
+        left = minutes(left),
+        extent = extent(&waiting.restrictions, proof),
+        field = shown_by(proof),
+        elsewhere = elsewhere(code, proof),
+    )
+}
+
+fn minutes(count: u64) -> String {
+    if count == 1 { "1 minute".to_owned() } else { format!("{count} minutes") }
+}
+
+/// The time of day, to the minute.
+fn time_of(at: Timestamp) -> String {
+    let text = at.to_string();
+    text.get(11..16).unwrap_or(&text).to_owned()
+}
+
+/// Where a form shows who decides.
+fn shown_by(proof: &Proof) -> String {
+    match proof {
+        Proof::Session { field, person } => {
+            format!("{field}<p class=\"hint\">You are signed in as <b>{}</b>.</p>", escaped(person))
+        }
+        Proof::Token { .. } => {
+            "<label for=\"token\">Your personal token</label><input id=\"token\" type=\"password\" \
+                                name=\"token\" required autocomplete=\"current-password\">"
+                .to_owned()
+        }
+    }
+}
+
+/// The way to sign in instead of showing a token.
+fn elsewhere(code: &str, proof: &Proof) -> String {
+    let Proof::Token { sign_in: true } = proof else { return String::new() };
+    let here = if code.is_empty() { "/activate".to_owned() } else { format!("/activate?user_code={code}") };
+    format!("<p>Or <a href=\"{}\">sign in</a>.</p>", escaped(&Sessions::sign_in_at(&here)))
+}
+
 /// What a login may do, in words.
-fn extent(restrictions: &[Restriction], proof: Proof<'_>) -> String {
+fn extent(restrictions: &[Restriction], proof: &Proof) -> String {
     let whoever = match proof {
-        Proof::Session(_) => "you",
+        Proof::Session { .. } => "you",
         Proof::Token { .. } => "the token below",
     };
-    if restrictions.is_empty() {
-        return format!("do whatever {whoever} may");
+    let mut out = if restrictions.is_empty() {
+        format!(
+            "<p>Whatever {whoever} may, in every organization: fetch and store entries, and where that is given, manage \
+             tokens, members and settings.</p>"
+        )
+    } else {
+        let actions = limit_of(restrictions);
+        let mut list = format!("<p>Of what {whoever} may, at most this:</p><ul>");
+        for action in actions.iter() {
+            let _ = write!(list, "<li>{} (<code>{}</code>)</li>", in_words(action), action.as_str());
+        }
+        if actions.is_empty() {
+            list.push_str("<li>nothing at all</li>");
+        }
+        list.push_str("</ul>");
+        list.extend(restrictions.iter().filter_map(place));
+        list
+    };
+    if limit_of(restrictions).contains(Action::Write) {
+        out.push_str(
+            "<p>What it stores goes into the lane that each workspace keeps for people, <code>dev</code> unless its \
+             settings say otherwise. What builds of <code>main</code> and <code>release</code> read stays as it is.</p>",
+        );
     }
-    let more = restrictions.iter().any(|one| !matches!(one, Restriction::Actions(_)));
-    let places = if more { ", in places that the terminal named" } else { "" };
-    let actions = to_scope(limit_of(restrictions));
-    format!("do at most this of what {whoever} may: {}{places}", escaped(&actions))
+    let days = REFRESH_LIFE.as_secs() / (24 * 60 * 60);
+    let _ = write!(
+        out,
+        "<p>It stays logged in until it logs out, renews nothing for {days} days, or somebody takes the login back.</p>"
+    );
+    out
+}
+
+/// Where a login may act, if it is not everywhere.
+fn place(restriction: &Restriction) -> Option<String> {
+    let ids = match restriction {
+        Restriction::Actions(_) => return None,
+        Restriction::Until(until) => return Some(format!("<p>It ends at {until} at the latest.</p>")),
+        Restriction::Organization(id) => format!("in the organization <code>{id}</code>"),
+        Restriction::Workspaces(ids) => {
+            let ids: Vec<_> = ids.iter().map(|id| format!("<code>{id}</code>")).collect();
+            format!("in these workspaces: {}", ids.join(", "))
+        }
+        Restriction::Releases { workspace, requirement } => format!(
+            "with releases <code>{}</code> of the workspace <code>{workspace}</code>",
+            escaped(&requirement.to_string())
+        ),
+        Restriction::Closure { workspace, .. } => {
+            format!("with what one release of the workspace <code>{workspace}</code> needs")
+        }
+    };
+    Some(format!("<p>Only {ids}.</p>"))
+}
+
+const fn in_words(action: Action) -> &'static str {
+    match action {
+        Action::Resolve => "find out which releases there are, and what they stand for",
+        Action::Read => "fetch stored entries",
+        Action::Write => "store new entries",
+        Action::Replace => "overwrite entries",
+        Action::Delete => "remove entries",
+        Action::Administer => "manage tokens, members, settings, rules and locks",
+        Action::Publish => "publish and withdraw releases",
+        Action::Provision => "say who belongs to an organization, and who has left",
+    }
+}
+
+fn approved(waiting: &WaitingLogin, proof: &Proof, account: Option<&str>) -> String {
+    let name = match proof {
+        Proof::Session { person, .. } => format!("as <b>{}</b>", escaped(person)),
+        Proof::Token { .. } => "in the name of the token's owner".to_owned(),
+    };
+    let place = match account {
+        Some(path) => format!(
+            "open <a href=\"{}\">your account</a> and revoke it under <i>Terminals and jobs</i>",
+            escaped(path)
+        ),
+        None => "revoke it among your tokens".to_owned(),
+    };
+    format!(
+        "<p class=\"told good\" role=\"status\"><b>{}</b> is now logged in {name}.</p><p>Go back to it: it goes on by itself \
+         within seconds.</p><p>To take the login back, log out there, or {place}: it is refused at once.</p>",
+        escaped(waiting.client.as_str()),
+    )
+}
+
+fn denied(waiting: &WaitingLogin) -> String {
+    format!(
+        "<p class=\"told\" role=\"status\"><b>{}</b> gets nothing, and its code is used up.</p><p>If you did not start it, \
+         somebody tried to log in in your name: tell whoever administers your organization how the code reached you.</p>",
+        escaped(waiting.client.as_str()),
+    )
 }
 
 #[cfg(test)]
@@ -277,10 +428,20 @@ mod tests {
             expires_at: Timestamp::MAX,
             restrictions: Vec::new(),
         };
-        let text = form("\"><img src=x onerror='x'>", Some(&waiting), Proof::Token { sign_in: true });
-        assert!(
-            !text.contains("<script") && !text.contains("<img") && !text.contains("value=\"\""),
-            "{text}"
-        );
+        let code = "\"><img src=x onerror='x'>";
+        let proof = Proof::Token { sign_in: true };
+        let named = Proof::Session { field: String::new(), person: "<script>x</script>".to_owned() };
+        for text in [
+            asking(code, &proof),
+            deciding(code, &waiting, &proof, Timestamp::MIN),
+            deciding(code, &waiting, &named, Timestamp::MIN),
+            approved(&waiting, &named, Some("/account")),
+            denied(&waiting),
+        ] {
+            assert!(
+                !text.contains("<script") && !text.contains("<img") && !text.contains("value=\"\""),
+                "{text}"
+            );
+        }
     }
 }

@@ -80,6 +80,9 @@ pub struct Settings {
     pub reporters: Vec<ReporterKey>,
     /// Whether people sign in at `/login` here, so that the page that approves a login may send them there.
     pub sign_in: bool,
+    /// The path where people see their logins and end them, such as the console's `/account`: the page that approves a
+    /// login leads there.
+    pub account: Option<&'static str>,
 }
 
 /// Why there are no endpoints.

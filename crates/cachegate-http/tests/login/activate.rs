@@ -34,7 +34,16 @@ fn a_signed_in_person_sees_what_asks_and_approves_it() {
     assert!(!page.text.contains("type=\"password\""), "no token is asked for: {}", page.text);
     let form = page.form_token();
     let seen = browser.post("/activate", &[("user_code", &user), ("form_token", &form)]);
-    for told in ["gatectl &lt;on laptop&gt;", &user, "Approve", "Deny", "whatever you may"] {
+    for told in [
+        "gatectl &lt;on laptop&gt;",
+        &user,
+        "Approve",
+        "Deny",
+        "Whatever you may",
+        "<b>Ada</b>",
+        "just now",
+        "15 minutes",
+    ] {
         assert!(seen.text.contains(told), "{told}: {}", seen.text);
     }
     assert_eq!(
@@ -46,9 +55,26 @@ fn a_signed_in_person_sees_what_asks_and_approves_it() {
     let done =
         browser.post("/activate", &[("user_code", &user), ("form_token", &form), ("decision", "approve")]);
     assert_eq!(done.status, 200, "{}", done.text);
+    assert!(done.text.contains("is now logged in as <b>Ada</b>"), "{}", done.text);
     let session = finish(&site, &device).json()["access_token"].as_str().expect("a session").to_owned();
     let who = block_on(site.world.scene.authenticate(&SecretText::new(session)));
     assert_eq!(*who.principal(), Principal::User(browser.person().expect("signed in")));
+}
+
+#[test]
+fn the_page_says_first_that_one_approves_only_what_one_began() {
+    let site = Site::new();
+    let mut browser = site.browser();
+    browser.sign_in(&ada());
+    let (_, user) = begin(&site);
+    site.wait(3 * 60);
+    let form = browser.get("/activate").form_token();
+    let seen = browser.post("/activate", &[("user_code", &user), ("form_token", &form)]).text;
+    let (warning, buttons) = (seen.find("you have just started yourself"), seen.find("value=\"approve\""));
+    assert!(warning.is_some() && warning < buttons, "{seen}");
+    for told in ["3 minutes ago", "12 minutes from now", "<code>dev</code>", "nobody has checked it"] {
+        assert!(seen.contains(told), "{told}: {seen}");
+    }
 }
 
 #[test]

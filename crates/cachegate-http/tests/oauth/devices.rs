@@ -93,7 +93,13 @@ fn a_terminal_asks_for_less_and_its_person_sees_it() {
     let begun = client.post("/oauth/device_authorization", &pairs);
     let (device, user) = (begun.text_of("device_code"), begun.text_of("user_code"));
     let seen = page(&client, &administrator, user, "look");
-    assert!(seen.text.contains("at most this of what the token below may: resolve read."), "{}", seen.text);
+    let told = ["Of what the token below may, at most this", "(<code>resolve</code>)", "(<code>read</code>)"];
+    assert!(told.iter().all(|told| seen.text.contains(told)), "{}", seen.text);
+    assert!(
+        !seen.text.contains("<code>write</code>") && !seen.text.contains("What it stores"),
+        "{}",
+        seen.text
+    );
     assert_eq!(page(&client, &administrator, user, "approve").status, 200);
     let login = finish(&client, device);
     assert_eq!(login.text_of("scope"), "resolve read");
