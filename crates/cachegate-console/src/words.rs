@@ -1,5 +1,7 @@
 //! How things are said on the pages.
 
+use std::time::Duration;
+
 use cachegate::TokenState;
 use cachegate_policy::OpenTo;
 use cachegate_storage::{TokenKind, TokenRecord};
@@ -20,6 +22,32 @@ pub(crate) fn shown(text: &str) -> String {
         }
         out
     })
+}
+
+/// What people call somebody.
+pub(crate) fn named(display: &str) -> String {
+    if display.is_empty() { "without a name".to_owned() } else { shown(display) }
+}
+
+/// What a token is called.
+pub(crate) fn named_token(description: &str) -> String {
+    if description.is_empty() { "without a description".to_owned() } else { shown(description) }
+}
+
+/// A number of things.
+pub(crate) fn count(number: usize, one: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
+}
+
+/// The units of a span, longest first, each with its seconds.
+pub(crate) const UNITS: [(&str, u64); 4] =
+    [("days", 24 * 60 * 60), ("hours", 60 * 60), ("minutes", 60), ("seconds", 1)];
+
+/// A span of time in the longest unit that tells it whole.
+pub(crate) fn span(span: Duration) -> (u64, &'static str) {
+    let seconds = span.as_secs();
+    let whole = UNITS.into_iter().find(|(_, unit)| seconds.is_multiple_of(*unit));
+    whole.map_or((seconds, "seconds"), |(name, unit)| (seconds / unit, name))
 }
 
 /// The same for a text of several lines.
@@ -91,9 +119,8 @@ pub(crate) fn kind(record: &TokenRecord) -> String {
             });
             limit.map_or_else(|| "everything that you may".to_owned(), |limit| limit.to_string())
         }
-        kind @ (TokenKind::Session | TokenKind::Closure | TokenKind::Refresh | TokenKind::Browser) => {
-            kind.as_str().to_owned()
-        }
+        TokenKind::Refresh => "login in a terminal".to_owned(),
+        kind @ (TokenKind::Session | TokenKind::Closure | TokenKind::Browser) => kind.as_str().to_owned(),
     }
 }
 
@@ -167,6 +194,14 @@ mod tests {
         for wrong in ["", "14.11.2023", "2023-02-30", "2023-11-14T00:00:00Z"] {
             assert_eq!(day_at(wrong, "00:00:00"), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_span_is_told_whole() {
+        for (seconds, told) in [(0, (0, "days")), (90 * 86400, (90, "days")), (90000, (25, "hours"))] {
+            assert_eq!(span(Duration::from_secs(seconds)), told);
+        }
+        assert_eq!(span(Duration::from_secs(61)), (61, "seconds"));
     }
 
     #[test]

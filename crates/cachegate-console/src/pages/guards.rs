@@ -6,12 +6,16 @@ use std::time::Duration;
 use askama::Template;
 use cachegate::{ManageError, OrganizationView, WorkspaceView};
 use cachegate_policy::LockScope;
-use cachegate_storage::{MarkScope, TokenFilter, TokenKind};
-use cachegate_types::{Action, ActionSet, Description, Resource, WorkspaceId};
+use cachegate_storage::{MarkScope, MassScope, TokenFilter, TokenKind};
+use cachegate_types::{Action, ActionSet, Description, Resource, Timestamp, WorkspaceId};
 
-use super::{Tabs, View, beside, done, here};
+use super::{Confirm, Step, Tabs, View, beside, done, here};
 use crate::app::{Answered, Call, Failure, see, sentence};
 use crate::words;
+
+/// What the forms of the page do.
+pub(super) const ACTS: &[&str] =
+    &["count-lock", "lock", "lift", "count-distrust", "distrust", "trust", "count-revoke", "revoke"];
 
 /// How far tokens are counted.
 const COUNTED: usize = 10_000;
@@ -29,15 +33,6 @@ struct Guards<'a> {
     marks: Vec<Guard>,
     workspaces: Vec<String>,
     actions: [(&'static str, bool); 4],
-}
-
-/// What is asked before something is done.
-struct Confirm {
-    title: String,
-    effects: Vec<String>,
-    act: &'static str,
-    label: &'static str,
-    fields: Vec<(&'static str, String)>,
 }
 
 /// A lock or a mark in force.
@@ -63,6 +58,7 @@ pub(super) async fn serve(call: &Call, organization: &OrganizationView, act: Opt
         None => Ok(Step::Show),
         Some("count-lock") => site.count_lock().await.map(Step::Ask),
         Some("count-distrust") => site.count_mark().await.map(Step::Ask),
+        Some("count-revoke") => site.count_revocation().await.map(Step::Ask),
         Some(act) => site.act(act).await.map(Step::Done),
     };
     match outcome {
@@ -71,7 +67,6 @@ pub(super) async fn serve(call: &Call, organization: &OrganizationView, act: Opt
         Ok(Step::Done(done)) => return see(&here(organization, View::Guards, &[("done", done)])),
         Err(failure) => problem = Some(beside(failure)?),
     }
-    let wrong = problem.is_some();
     let chosen: Vec<&str> = call.form.all("actions").collect();
     let main = Guards {
         call,
@@ -88,16 +83,7 @@ pub(super) async fn serve(call: &Call, organization: &OrganizationView, act: Opt
             (name, if chosen.is_empty() { action != Action::Resolve } else { chosen.contains(&name) })
         }),
     };
-    let tabs = Tabs::new(organization, View::Guards);
-    let title = "Locks and distrust";
-    if wrong { call.again(title, Some(&tabs), &main) } else { call.page(title, Some(&tabs), &main) }
-}
-
-/// What a form came to.
-enum Step {
-    Show,
-    Ask(Confirm),
-    Done(&'static str),
+    call.answer(main.problem.is_some(), "Locks and distrust", &Tabs::new(organization, View::Guards), &main)
 }
 
 struct Site<'a> {
@@ -130,6 +116,11 @@ impl Site<'_> {
             "distrust" => {
                 gate.distrust(&by, self.mark().await?, self.reason()?, now).await?;
                 Ok("distrusted")
+            }
+            "revoke" => {
+                let (scope, until) = self.revocation()?;
+                gate.revoke_many(&by, scope, Some(until), self.reason()?, now).await?;
+                Ok("many-revoked")
             }
             "lift" => {
                 let id = self.call.value("id").parse().map_err(|_| Failure::missing())?;
@@ -192,7 +183,7 @@ impl Site<'_> {
         {
             // An organization's device tokens reach each of its workspaces.
             let within = workspace.filter(|_| kind != TokenKind::Device);
-            effects.push(format!("{} live {label} tokens.", self.live(within, kind).await?));
+            effects.push(format!("{} live {label} tokens.", self.live(within, kind, self.call.now).await?));
         }
         effects.push(format!("{} members and their tokens, administrators included.", self.members().await?));
         Ok(Confirm {
@@ -211,8 +202,65 @@ impl Site<'_> {
         })
     }
 
-    /// How many live tokens of a kind there are.
-    async fn live(&self, workspace: Option<WorkspaceId>, kind: TokenKind) -> Result<String, Failure> {
+    /// Which tokens a form revokes: those of a place that were issued until the end of a day, or until now.
+    fn revocation(&self) -> Result<(MassScope, Timestamp), Failure> {
+        let scope = match self.call.value("place") {
+            "" => MassScope::Organization(self.organization.record.id),
+            name => MassScope::Workspace(self.named(name)?.record.id),
+        };
+        // What was counted is what is revoked: the confirmation names the second.
+        let until = match (self.call.value("second"), self.call.value("day")) {
+            ("", "") => Some(self.call.now),
+            ("", day) => words::day_at(day, "23:59:59"),
+            (second, _) => second.parse().ok().and_then(|second| Timestamp::from_unix_seconds(second).ok()),
+        };
+        let until = until.ok_or_else(|| Failure::form("A day is written as 2026-01-31."))?;
+        Ok((scope, until.min(self.call.now)))
+    }
+
+    async fn count_revocation(&self) -> Result<Confirm, Failure> {
+        let (scope, until) = self.revocation()?;
+        let reason = self.reason()?;
+        let (place, workspace) = match &scope {
+            MassScope::Workspace(id) => {
+                (format!("the workspace {}", self.name(*id).unwrap_or_default()), Some(*id))
+            }
+            _ => (format!("all of {}", self.organization.record.name), None),
+        };
+        let mut effects = Vec::new();
+        for (kind, label) in
+            [(TokenKind::Ci, "CI"), (TokenKind::Device, "device"), (TokenKind::Session, "session")]
+        {
+            effects.push(format!("{} live {label} tokens.", self.live(workspace, kind, until).await?));
+        }
+        effects.push(match workspace {
+            Some(_) => {
+                "Device tokens that are for every workspace stay, and so do personal tokens.".to_owned()
+            }
+            None => "A directory's own token is among the device tokens. Personal tokens of members stay."
+                .to_owned(),
+        });
+        effects.push("What came from these tokens ends with them. It cannot be undone.".to_owned());
+        Ok(Confirm {
+            title: format!("Revoke every token of {place} that was issued until {}?", words::moment(until)),
+            effects,
+            act: "revoke",
+            label: "Revoke them all",
+            fields: vec![
+                ("place", self.call.value("place").to_owned()),
+                ("second", until.as_unix_seconds().to_string()),
+                ("reason", reason.to_string()),
+            ],
+        })
+    }
+
+    /// How many live tokens of a kind there are that were issued until then.
+    async fn live(
+        &self,
+        workspace: Option<WorkspaceId>,
+        kind: TokenKind,
+        until: Timestamp,
+    ) -> Result<String, Failure> {
         let filter = TokenFilter {
             organization: workspace.is_none().then_some(self.organization.record.id),
             workspace,
@@ -223,7 +271,7 @@ impl Site<'_> {
         let (mut count, mut after) = (0, None);
         loop {
             let page = self.call.gate().tokens(&self.call.by(), &filter, after, 1000, self.call.now).await?;
-            count += page.len();
+            count += page.iter().filter(|record| record.issued_at <= until).count();
             match page.last() {
                 Some(last) if page.len() == 1000 && count < COUNTED => after = Some(last.id),
                 Some(_) if count >= COUNTED => return Ok(format!("{COUNTED} or more")),

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use askama::Template;
 use cachegate::{
-    DeviceAccess, Issued, Made, Once, OrganizationView, PersonalForm, TokenSpec, TokenState, TokenView,
-    WorkspaceView,
+    DEVICE_TOKEN_LIFE, DeviceAccess, Issued, Made, Once, OrganizationView, PersonalForm, TokenSpec,
+    TokenState, TokenView, WorkspaceView,
 };
 use cachegate_storage::{ReleaseRecord, TokenFilter, TokenKind};
 use cachegate_types::{
@@ -15,16 +15,13 @@ use cachegate_types::{
 use ring::rand::{SecureRandom, SystemRandom};
 
 use super::setup::{Tool, tools};
-use super::{Tabs, View, beside, done, here, here_in};
+use super::{ROWS, Tabs, View, beside, done, here, here_in};
 use crate::app::{Answered, Call, Failure, see, sentence};
 use crate::fields::address;
 use crate::words;
 
 /// What the forms of these pages do.
 pub(crate) const ACTS: &[&str] = &["create", "preview", "rotate", "revoke"];
-
-/// The most rows of one page.
-pub(crate) const ROWS: usize = 100;
 
 /// The most releases that a requirement is shown with.
 const SHOWN_RELEASES: usize = 20;
@@ -76,7 +73,7 @@ impl Place {
         }
     }
 
-    fn filter(&self, kind: TokenKind, live_at: Option<Timestamp>) -> TokenFilter {
+    pub(crate) fn filter(&self, kind: TokenKind, live_at: Option<Timestamp>) -> TokenFilter {
         let kind = Some(kind);
         match self {
             Self::Device(organization) => TokenFilter {
@@ -154,12 +151,13 @@ pub(crate) async fn rows(
     place: &Place,
     kind: TokenKind,
     caption: &'static str,
+    limit: usize,
 ) -> Result<Rows, Failure> {
     let all = call.value("show") == "all";
     let cursor = format!("after-{}", kind.as_str());
     let after = call.query.get(&cursor).and_then(|text| text.parse().ok());
     let filter = place.filter(kind, (!all).then_some(call.now));
-    let page = call.gate().token_page(&call.by(), &filter, after, ROWS, call.now).await?;
+    let page = call.gate().token_page(&call.by(), &filter, after, limit, call.now).await?;
     let url = |id: TokenId| place.url(&[("token", &id.to_string())]);
     let show = if all { "all" } else { "" };
     Ok(Rows {
@@ -167,6 +165,30 @@ pub(crate) async fn rows(
         rows: page.items.iter().map(|view| Row::of(view, url(view.record.id))).collect(),
         next: page.next.map(|next| place.url(&[("show", show), (cursor.as_str(), &next.to_string())])),
     })
+}
+
+/// Logins in a terminal: of each line of rotations the newest token.
+pub(crate) async fn terminals(call: &Call, place: &Place, limit: usize) -> Result<Rows, Failure> {
+    let mut after = call.query.get("after-refresh").and_then(|text| text.parse().ok());
+    let filter = place.filter(TokenKind::Refresh, Some(call.now));
+    let mut found = Vec::new();
+    loop {
+        let page = call.gate().tokens(&call.by(), &filter, after, 1000, call.now).await?;
+        after = page.last().map(|last| last.id).filter(|_| page.len() == 1000);
+        found.extend(page.into_iter().filter(|record| record.superseded.is_none()).map(|record| record.id));
+        if found.len() > limit || after.is_none() {
+            break;
+        }
+    }
+    let next = found.get(limit - 1).filter(|_| found.len() > limit).map(ToString::to_string);
+    found.truncate(limit);
+    let mut rows = Vec::with_capacity(found.len());
+    for id in found {
+        let view = call.gate().token(&call.by(), id, call.now).await?;
+        rows.push(Row::of(&view, place.url(&[("token", &id.to_string())])));
+    }
+    let next = next.map(|next| place.url(&[("after-refresh", next.as_str())]));
+    Ok(Rows { caption: "Logins in a terminal", rows, next })
 }
 
 #[derive(Template)]
@@ -213,7 +235,7 @@ pub(crate) fn offers(place: &Place) -> Vec<(&'static str, String)> {
 }
 
 async fn list(call: &Call, place: &Place) -> Answered {
-    let rows = rows(call, place, place.kind(), place.title()).await?;
+    let rows = rows(call, place, place.kind(), place.title(), ROWS).await?;
     let all = call.value("show") == "all";
     let main = List {
         title: place.title(),
@@ -346,6 +368,7 @@ struct New<'a> {
     problem: Option<String>,
     description: String,
     days: String,
+    longest: String,
     once: String,
     workspaces: Vec<Choice>,
     requirement: String,
@@ -375,6 +398,13 @@ async fn form(call: &Call, place: &Place, kind: &str, problem: Option<String>) -
     }
     // Whoever may not make one is told so before they fill in a form.
     call.gate().token_page(&call.by(), &place.filter(place.kind(), None), None, 1, call.now).await?;
+    let longest = match place {
+        Place::Device(_) => Some(DEVICE_TOKEN_LIFE),
+        Place::Ci(_, workspace) => {
+            call.gate().longest_life(&call.by(), Some(workspace.record.id), call.now).await?
+        }
+        Place::Personal(_) => call.gate().longest_life(&call.by(), None, call.now).await?,
+    };
     let mut workspaces = Vec::new();
     let mut matching = None;
     if let (Place::Device(organization), "resolve-only") = (place, kind) {
@@ -425,6 +455,10 @@ async fn form(call: &Call, place: &Place, kind: &str, problem: Option<String>) -
         problem,
         description: words::shown(call.value("description")),
         days: call.value("days").to_owned(),
+        longest: match longest.map(words::span) {
+            Some((number, unit)) => format!("{number} {unit} at most, which is what an empty field says."),
+            None => "Empty: until it is revoked.".to_owned(),
+        },
         once: match once {
             Some(once) => once.to_owned(),
             None => random_text()?,

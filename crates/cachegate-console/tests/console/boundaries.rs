@@ -29,7 +29,7 @@ fn every_page_of_another_organization_reads_as_one_that_is_not_there() {
                 assert_eq!(seen(browser, &foreign).await, unknown, "{foreign}");
             }
             // A workspace of another organization is not among one's own.
-            if matches!(view, "ci-tokens" | "workspace" | "explain") {
+            if matches!(view, "ci-tokens" | "workspace" | "listed" | "explain") {
                 let unknown = seen(&owner, &of("acme", "nosuch")).await;
                 assert_eq!(unknown.0, StatusCode::NOT_FOUND, "{view}");
                 assert_eq!(seen(&owner, &of("acme", "other")).await, unknown, "{view}");
@@ -39,11 +39,30 @@ fn every_page_of_another_organization_reads_as_one_that_is_not_there() {
 }
 
 #[test]
+fn every_page_that_is_led_to_is_among_those_that_are_tried() {
+    futures_executor::block_on(async {
+        let site = Site::new().await;
+        let owner = site.owner().await;
+        let page = owner.get("/acme/settings?editview=workspace&workspace=app").await;
+        let views = page.text.split("editview=").skip(1).map(|rest| {
+            let end = rest.find(['&', '"']).expect("the end of an address");
+            rest.get(..end).expect("a view").to_owned()
+        });
+        let (mut led, mut tried) = (views.collect::<Vec<_>>(), VIEWS.map(ToOwned::to_owned).to_vec());
+        led.sort();
+        led.dedup();
+        tried.sort();
+        assert_eq!(led, tried);
+    });
+}
+
+#[test]
 fn every_form_of_another_organization_does_nothing() {
     futures_executor::block_on(async {
         let site = Site::new().await;
         let stranger = site.stranger().await;
         let device = site.scene.device(DeviceAccess::Normal).await.record.id.to_string();
+        let owner = site.scene.owner.to_string();
         let before = site.scene.storage.audit(0, 1000).await.expect("the audit").len();
         for (page, act) in cachegate_console::forms().filter(|(page, _)| *page != "account") {
             let fields = [
@@ -52,6 +71,11 @@ fn every_form_of_another_organization_does_nothing() {
                 ("new", "normal"),
                 ("description", "x"),
                 ("reason", "x"),
+                ("name", "x"),
+                ("user", owner.as_str()),
+                ("person", owner.as_str()),
+                ("level", "read-only"),
+                ("role", "owner"),
             ];
             let foreign =
                 stranger.post(&format!("/acme/settings?editview={page}&workspace=app"), &fields).await;

@@ -3,6 +3,8 @@
 mod boundaries;
 mod browser;
 mod forms;
+mod lives;
+mod people;
 mod rules;
 mod scale;
 mod secrets;

@@ -5,9 +5,11 @@
 use std::time::Duration;
 
 use cachegate::DeviceAccess;
-use cachegate_storage::{Act, Preconditions, TokenRecord};
+use cachegate_policy::{Listed, ListedParty};
+use cachegate_storage::{Act, GroupRecord, Preconditions, TokenRecord, UserRecord};
 use cachegate_testkit::NOW;
-use cachegate_types::{Principal, Timestamp, TokenId};
+use cachegate_types::{AccessLevel, GroupId, Principal, Role, Timestamp, TokenId, UserId};
+use http::StatusCode;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::support::Site;
@@ -44,6 +46,74 @@ fn ten_thousand_tokens_are_a_hundred_rows_a_page_and_ask_the_store_no_more_than_
             assert_eq!(page.text.contains("Further tokens"), count > 100);
         }
         assert!(asked[1] <= asked[0] + 1, "{asked:?}");
+    });
+}
+
+/// A site with a group of so many people, all of whom the workspace lists as well; and where the group is looked at.
+async fn with_people(count: u32) -> (Site, String) {
+    let site = Site::new().await;
+    let (storage, act) = (&site.scene.storage, Act { by: Principal::Anonymous, token: None, at: NOW.into() });
+    let mut members = Vec::new();
+    for index in 0..count {
+        let mut bytes = [0; 10];
+        bytes[..4].copy_from_slice(&index.to_be_bytes());
+        let id = UserId::new(Timestamp::from(NOW), bytes);
+        let record = UserRecord { id, display: "Ada".parse().expect("a name"), created_at: NOW.into() };
+        storage.create_user(&record, &act).await.expect("a person");
+        storage.set_member(site.scene.organization, id, Role::Member, &act).await.expect("a member");
+        members.push(id);
+    }
+    let line = |user| Listed { party: ListedParty::User(user), actions: AccessLevel::ReadOnly.actions() };
+    let listed: Vec<Listed> = members.iter().take(500).copied().map(line).collect();
+    storage.set_listed(site.scene.workspace, &listed, None, &act).await.expect("listed");
+    let id = GroupId::new(Timestamp::from(NOW), [0; 10]);
+    let name = "core".parse().expect("a name");
+    let group = GroupRecord { id, organization: site.scene.organization, name, members };
+    storage.put_group(&group, &act).await.expect("a group");
+    (site, format!("/acme/settings?editview=groups&group={id}"))
+}
+
+#[test]
+fn people_are_a_hundred_rows_a_page_and_ask_the_store_no_more_than_a_hundred_do() {
+    futures_executor::block_on(async {
+        let mut asked = Vec::new();
+        for count in [110, 1000] {
+            let (site, group) = with_people(count).await;
+            let owner = site.owner().await;
+            let mut each = Vec::new();
+            for url in [
+                group.as_str(),
+                "/acme/settings?editview=listed&workspace=app",
+                "/acme/settings?editview=members",
+            ] {
+                owner.get(url).await;
+                let before = site.scene.faults.calls();
+                let page = owner.get(url).await;
+                each.push(site.scene.faults.calls() - before);
+                assert_eq!(page.text.matches("<th scope=\"row\">").count(), 100, "{url}");
+                assert!(page.text.contains("rel=\"next\""), "{url}");
+                let last = owner.get(&format!("{url}&from=100")).await;
+                assert_eq!(last.status, StatusCode::OK, "{url}");
+            }
+            asked.push(each);
+        }
+        assert_eq!(asked[0], asked[1]);
+    });
+}
+
+#[test]
+fn every_person_of_a_group_is_on_one_of_its_pages() {
+    futures_executor::block_on(async {
+        let (site, group) = with_people(250).await;
+        let owner = site.owner().await;
+        for (from, wanted) in
+            [("0", 100), ("100", 100), ("200", 50), ("250", 0), ("99999999999999999999", 100)]
+        {
+            let page = owner.get(&format!("{group}&from={from}")).await;
+            assert_eq!(page.text.matches("<th scope=\"row\">").count(), wanted, "{from}");
+            let more = page.text.contains("rel=\"next\"");
+            assert_eq!(more, wanted == 100 && from != "200", "{from}");
+        }
     });
 }
 

@@ -32,16 +32,19 @@ use tower::ServiceExt as _;
 pub(crate) const ORIGIN: &str = "https://cache.example";
 
 /// The views of an organization's settings.
-pub(crate) const VIEWS: [&str; 9] = [
+pub(crate) const VIEWS: [&str; 12] = [
     "workspaces",
     "device-tokens",
     "ci-tokens",
     "workspace",
+    "listed",
     "members",
+    "groups",
     "trust-rules",
     "explain",
     "audit",
     "locks",
+    "token-lives",
 ];
 
 /// A server that knows of seven entries.

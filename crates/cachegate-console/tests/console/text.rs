@@ -3,7 +3,7 @@
 use cachegate::{Authority, DeviceAccess, PersonalForm, TokenSpec};
 use cachegate_testkit::NOW;
 use cachegate_types::{AccessLevel, ActionSet, Lane, Role};
-use http::StatusCode;
+use http::{StatusCode, header};
 
 use crate::support::{Site, VIEWS};
 
@@ -42,7 +42,16 @@ fn every_name_and_description_is_shown_as_text() {
             let answer = browser.post(guards, &[("act", act), ("reason", EVIL), more]).await;
             assert_eq!(answer.status, StatusCode::SEE_OTHER, "{act}: {}", answer.text);
         }
+        let (groups, listed) =
+            ("/acme/settings?editview=groups", "/acme/settings?editview=listed&workspace=app");
+        let who = person.to_string();
+        let made = browser.post(groups, &[("act", "create"), ("name", "core"), ("people", &who)]).await;
+        let group = made.header(header::LOCATION).to_owned();
+        let seen = browser.get(listed).await.between("name=\"seen\" value=\"", "\"").to_owned();
+        let fields = [("act", "add"), ("seen", &*seen), ("person", &who), ("level", "read-only")];
+        assert_eq!(browser.post(listed, &fields).await.status, StatusCode::SEE_OTHER);
         let mut urls = vec!["/".to_owned(), "/account".to_owned(), format!("/account?token={}", ids[0])];
+        urls.push(group);
         urls.extend(VIEWS.map(|view| format!("/acme/settings?editview={view}&workspace=app")));
         urls.push(format!("/acme/settings?editview=ci-tokens&workspace=app&token={}", ids[1]));
         urls.push(format!("{guards}&done={}", "%3Cscript%3Ealert(1)%3C/script%3E"));
@@ -62,8 +71,20 @@ fn every_name_and_description_is_shown_as_text() {
                 assert!(!answer.text.contains(markup), "{url} has {markup}");
             }
         }
-        assert!(told > 15, "it was shown {told} times");
+        assert!(told > 20, "it was shown {told} times");
+        let leaving =
+            browser.post("/acme/settings?editview=members", &[("act", "count-remove"), ("user", &who)]).await;
+        assert!(leaving.text.contains("&#60;script&#62;alert(1)") && !leaving.text.contains("<script>alert"));
         // What a form repeats.
+        for (url, field) in [(groups, "name"), (groups, "people"), (listed, "person"), (listed, "group")] {
+            for act in ["create", "add"] {
+                let answer = browser.post(url, &[("act", act), ("seen", &seen), (field, EVIL)]).await;
+                assert!(!answer.text.contains("<script>alert"), "{url} {act} {field}");
+            }
+        }
+        let lives = [("act", "save"), ("seen", "/"), ("ci", EVIL), ("ci-unit", EVIL)];
+        let answer = browser.post("/acme/settings?editview=token-lives", &lives).await;
+        assert!(answer.text.contains("&#60;script&#62;") && !answer.text.contains("<script>alert"));
         let form = "/acme/settings?editview=device-tokens";
         for fields in [
             [("act", "preview"), ("new", "resolve-only"), ("description", EVIL), ("requirement", EVIL)],
