@@ -82,6 +82,7 @@ fn by_the_gate() -> Vec<Refusal> {
     vec![
         Refusal::no_anchors(),
         Refusal::no_key(&KeysError::UnknownKey { kid }),
+        Refusal::rules_not_loaded(&"two rules are called `main`"),
         Refusal::replayed(),
         Refusal::exchange_only(&verified),
         RuleSet::default().evaluate(&verified, &Ask::default()).outcome.expect_err("no rule"),

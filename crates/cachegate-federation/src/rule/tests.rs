@@ -1045,6 +1045,15 @@ fn rule_sets() -> impl Strategy<Value = Vec<RuleBuilder>> {
     })
 }
 
+/// The owner `a` is the first organization, `b` the second.
+fn two_tenants() -> Tenants {
+    let tenant = |number, owner| {
+        TenantBuilder::new(organization(number), name("github"), [Pin::new(Fact::OwnerId, owner)])
+    };
+    let federation = Federation::new([anchor()]).expect("a table");
+    Tenants::new([tenant(1, "a"), tenant(2, "b")], &federation).expect("tenants")
+}
+
 /// Whether a right gives something that the other does not.
 fn exceeds(one: &Matched, other: &Matched) -> bool {
     let trust = |matched: &Matched| match matched.actions.contains(Action::Write) {
@@ -1120,6 +1129,26 @@ proptest! {
             let shared = matched.lane.class().is_single();
             prop_assert!(!shared || !matched.actions.contains(Action::Write), "{matched:?}");
         }
+    }
+
+    #[test]
+    fn a_bound_rule_takes_its_own_tenants_jobs_alone_and_never_more_than_it_did(
+        facts in facts(), conditions in conditions(), denies in any::<bool>()
+    ) {
+        let tenants = two_tenants();
+        let rule = if denies { deny("r") } else { allow("r", main_plan()) };
+        let rule = conditions.into_iter().fold(rule, RuleBuilder::when);
+        let bound = built(tenants.bind(organization(1), rule.clone()).expect("its own"));
+        let truth = bound.evaluate(&facts);
+        let own = facts.text(Fact::OwnerId) == Some("a");
+        prop_assert!(truth != Truth::True || own, "{truth} for {:?}", facts.get(Fact::OwnerId));
+        prop_assert!(truth <= built(rule).evaluate(&facts));
+        let expected = match facts.text(Fact::OwnerId) {
+            Some("a") => Some(organization(1)),
+            Some("b") => Some(organization(2)),
+            _ => None,
+        };
+        prop_assert_eq!(tenants.organization_of(&facts), expected);
     }
 
     #[test]
