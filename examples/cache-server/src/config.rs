@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use cachegate_federation::{AnchorBuilder, RuleBuilder};
+use cachegate_federation::{AnchorBuilder, RuleBuilder, TenantBuilder};
 use cachegate_types::{AccessLevel, Description, Lane, Name, TokenId, WorkspacePath};
 use clap::{Args, Parser, Subcommand};
 use serde::Deserialize;
@@ -144,6 +144,8 @@ pub struct Config {
     pub anchors: Vec<AnchorBuilder>,
     /// What these then get. Organization and workspace may be named.
     pub rules: Vec<RuleBuilder>,
+    /// Which organizations' administrators may save rules themselves, and who each is at an anchor. They may be named.
+    pub tenants: Vec<TenantBuilder>,
     /// The URL under which others reach the server, if it is not where it listens.
     pub issuer: Option<String>,
     /// Services that sessions are also made for, and that may ask what a token is.
@@ -190,6 +192,8 @@ struct ConfigFile {
     anchors: Vec<AnchorBuilder>,
     #[serde(default)]
     rules: Vec<RuleBuilder>,
+    #[serde(default)]
+    tenants: Vec<TenantBuilder>,
     issuer: Option<String>,
     #[serde(default)]
     services: Vec<ServiceEntry>,
@@ -257,6 +261,7 @@ impl Config {
             workspace: name(file.workspace, "default")?,
             anchors: file.anchors,
             rules: file.rules,
+            tenants: file.tenants,
             issuer: file.issuer,
             services: file.services,
             leak_reporters: file.leak_reporters,

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cachegate::{Gate, Workloads};
+use cachegate::{Authority, Gate, ManageError, Workloads};
 use cachegate_federation::{
-    Anchor, AnchorError, Federation, RuleBuilder, RuleError, RuleSetError, RulesDocument, lint,
+    Anchor, AnchorError, Federation, RuleBuilder, RuleError, RuleSetError, RulesDocument, Severity,
+    TenantError, Tenants, lint,
 };
 use cachegate_fetch::{Client, ClientError, Fetch, UrlError};
 use cachegate_storage::{Storage, StoreError};
@@ -13,6 +14,7 @@ use cachegate_types::{OrganizationId, WorkspaceId};
 
 use crate::config::Config;
 use crate::log::note;
+use crate::server::now;
 
 /// Why the configuration's anchors and rules cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +29,12 @@ pub enum WorkloadsError {
     /// The rules cannot stand together.
     #[error("the configuration's `rules`: {0}")]
     Rules(#[from] RuleSetError),
+    /// An organization is not who the configuration says.
+    #[error("the configuration's `tenants`: {0}")]
+    Tenants(#[from] TenantError),
+    /// What organizations saved cannot be looked at.
+    #[error("saved trust rules: {0}")]
+    Saved(#[from] ManageError),
     /// An anchor's keys lie at no address that may be fetched from.
     #[error("the configuration's `anchors`: {0}")]
     Address(#[from] UrlError),
@@ -48,7 +56,7 @@ pub(crate) async fn let_in(
     gate: &Gate,
     storage: &dyn Storage,
 ) -> Result<(), WorkloadsError> {
-    if config.anchors.is_empty() && config.rules.is_empty() {
+    if config.anchors.is_empty() && config.rules.is_empty() && config.tenants.is_empty() {
         return Ok(());
     }
     let anchors = config.anchors.iter().cloned().map(|anchor| anchor.build());
@@ -60,9 +68,21 @@ pub(crate) async fn let_in(
         note(&finding.to_string());
     }
     let rules = rules.build(&federation)?;
+    let tenants = config.tenants.iter().cloned();
+    let tenants = tenants.map(|tenant| tenant.resolve(|name| places.organizations.get(name).copied()));
+    let tenants = Tenants::new(tenants.collect::<Result<Vec<_>, _>>()?, &federation)?;
+    let organizations: Vec<OrganizationId> = tenants.organizations().collect();
     // An issuer on this machine is one that somebody is trying out.
     let fetch: Arc<dyn Fetch> = Arc::new(Client::builder().dangerous_allow_loopback_http().build()?);
-    gate.set_workloads(Some(Arc::new(Workloads::new(federation, rules, &fetch)?)));
+    let workloads = Workloads::new(federation, rules, &fetch)?.with_tenants(tenants);
+    gate.set_workloads(Some(Arc::new(workloads)));
+    for organization in organizations {
+        let saved = gate.trust_rules(&Authority::Operator, organization, now()).await?.saved;
+        let findings = gate.lint_trust_rules(&Authority::Operator, organization, &saved, now()).await?;
+        for finding in findings.iter().filter(|finding| finding.severity == Severity::Error) {
+            note(&format!("saved trust rules of the organization {organization}: {finding}"));
+        }
+    }
     Ok(())
 }
 

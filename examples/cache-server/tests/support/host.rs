@@ -45,6 +45,7 @@ impl Host {
             workspace: "app".parse().expect("a name"),
             anchors: Vec::new(),
             rules: Vec::new(),
+            tenants: Vec::new(),
             issuer: Some("http://cache.test".to_owned()),
             services: Vec::new(),
             leak_reporters: Vec::new(),
