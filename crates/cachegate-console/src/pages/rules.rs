@@ -2,35 +2,41 @@
 //!
 //! The token is read here and goes nowhere: not into the store, not into the answer, not into a log.
 
-use std::sync::Arc;
-
 use askama::Template;
-use cachegate::{OrganizationView, Workloads};
+use cachegate::{OrganizationView, RulesTrial, TrustRules, TrustRulesError};
 use cachegate_federation::{
-    Ask, Federation, Finding, Matched, Refusal, RuleSet, RulesDocument, Severity, Status, Step, TrustRule,
-    Truth, Verified, lint,
+    Effect, Evaluation, Explanation, Finding, Knowledge, Matched, Refusal, RuleBuilder, RulesDocument,
+    Severity, Status, Step, Tenant, TrustRule, Truth, Verified,
 };
-use cachegate_jwt::UnverifiedJws;
-use cachegate_types::{OrganizationId, Resource};
+use cachegate_types::{OrganizationId, WorkspaceId};
 
-use super::{Tabs, View, here};
-use crate::app::{Answered, Call, Failure, sentence};
+use super::{Tabs, View, beside, done, here};
+use crate::app::{Answered, Call, Failure, see, sentence};
 use crate::words;
+
+/// What the page's forms do.
+pub(super) const ACTS: &[&str] = &["check", "save", "try"];
 
 #[derive(Template)]
 #[template(path = "rules.html")]
 struct Rules<'a> {
     call: &'a Call,
+    organization: &'a str,
     action: String,
+    done: Option<&'static str>,
+    problem: Option<String>,
     /// Whether any platform may vouch here.
     federated: bool,
-    rules: Vec<Rule>,
+    /// Who the organization is at each issuer.
+    tenants: Vec<(String, String)>,
+    configured: Vec<Rule>,
     text: String,
+    seen: String,
     checked: Option<Checked>,
     trial: Option<Trial>,
 }
 
-/// A rule in force.
+/// A rule that the operator configured.
 struct Rule {
     name: String,
     anchor: String,
@@ -88,56 +94,97 @@ struct Condition {
 
 pub(super) async fn serve(call: &Call, organization: &OrganizationView, act: Option<&str>) -> Answered {
     let id = organization.record.id;
-    if !call.administers(Resource::Organization(id)).await? {
-        return Err(Failure::denied("Trust rules are for the organization's administrators.".to_owned()));
-    }
-    let workloads = call.gate().workloads();
-    let own = |rule: &&TrustRule| rule.organization() == id;
-    let in_force: Vec<&TrustRule> =
-        workloads.iter().flat_map(|workloads| workloads.rules().rules()).filter(own).collect();
+    let kept = call.gate().trust_rules(&call.by(), id, call.now).await?;
+    let names = Names::of(call, organization).await?;
     let text = match act {
         Some(_) => call.value("rules").to_owned(),
-        None => {
-            let rules = in_force.iter().map(|rule| rule.document().clone()).collect();
-            let document = RulesDocument { rules, ..RulesDocument::default() };
-            if document.rules.is_empty() {
-                String::new()
-            } else {
-                toml::to_string(&document).unwrap_or_default()
-            }
-        }
+        None => names.written(&kept.saved),
     };
-    let names = Names::of(call, organization).await?;
-    let (mut checked, mut trial) = (None, None);
-    if let (Some(workloads), Some(act)) = (&workloads, act) {
-        match names.document(&text) {
-            Err(problem) => {
-                checked = Some(Checked { problem: Some(problem), findings: Vec::new(), rules: 0 });
+    let (mut checked, mut trial, mut problem) = (None, None, None);
+    if let Some(act) = act {
+        match document(&text) {
+            Err(unread) => {
+                checked = Some(Checked { problem: Some(unread), findings: Vec::new(), rules: 0 });
             }
-            Ok(document) => {
-                checked = Some(check(workloads.federation(), &document));
+            Ok(rules) => {
+                if act == "save" {
+                    match save(call, id, &kept, &rules).await {
+                        Ok(()) => return see(&here(organization, View::Rules, &[("done", "saved")])),
+                        Err(failure) => problem = Some(beside(failure)?),
+                    }
+                }
+                let findings = call.gate().lint_trust_rules(&call.by(), id, &rules, call.now).await?;
+                let findings = findings.iter().map(told).collect();
+                checked = Some(Checked { problem: None, findings, rules: rules.len() });
                 if act == "try" {
-                    trial = Some(dry_run(call, workloads, document));
+                    trial = Some(dry_run(call, id, &rules).await?);
                 }
             }
         }
     }
+    let wrong = problem.is_some();
     let main = Rules {
         call,
+        organization: organization.record.name.as_str(),
         action: here(organization, View::Rules, &[]),
-        federated: workloads.is_some(),
-        rules: in_force.iter().map(|rule| names.shown(rule)).collect(),
+        done: done(call),
+        problem,
+        federated: call.gate().workloads().is_some(),
+        tenants: kept.tenants.iter().map(|tenant| tenant_as_text(tenant)).collect(),
+        configured: kept.configured.iter().map(|rule| names.shown(rule)).collect(),
         text,
+        seen: if act.is_some() { call.value("seen").to_owned() } else { seen(&kept) },
         checked,
         trial,
     };
-    call.page("Trust rules", Some(&Tabs::new(organization, View::Rules)), &main)
+    let tabs = Tabs::new(organization, View::Rules);
+    if wrong {
+        call.again("Trust rules", Some(&tabs), &main)
+    } else {
+        call.page("Trust rules", Some(&tabs), &main)
+    }
 }
 
-/// The names of the places that a rule of this organization may name.
+async fn save(
+    call: &Call,
+    organization: OrganizationId,
+    kept: &TrustRules,
+    rules: &[RuleBuilder],
+) -> Result<(), Failure> {
+    if call.value("seen") != seen(kept) {
+        let text = "Somebody else saved other rules meanwhile. Open the page in another window and bring both together.";
+        return Err(Failure::form(text));
+    }
+    let saved = call.gate().set_trust_rules(&call.by(), organization, rules, Some(kept), call.now).await;
+    saved.map(|_| ()).map_err(unsaved)
+}
+
+fn unsaved(error: TrustRulesError) -> Failure {
+    match error {
+        TrustRulesError::Refused(error) => error.into(),
+        error => Failure::form(format!("Nothing was saved. {}", sentence(&error))),
+    }
+}
+
+/// What tells these saved rules from others.
+fn seen(kept: &TrustRules) -> String {
+    kept.saved_at.map_or_else(String::new, |at| format!("{}-{}", at.epoch.0, at.number))
+}
+
+/// Reads a document.
+fn document(text: &str) -> Result<Vec<RuleBuilder>, String> {
+    let document: RulesDocument = toml::from_str(text).map_err(|error| {
+        let line = error.span().and_then(|span| text.get(..span.start));
+        let line = line.map_or(1, |before| before.matches('\n').count() + 1);
+        format!("Line {line}: {}.", words::shown(error.message()))
+    })?;
+    Ok(document.rules)
+}
+
+/// The names of the organization's places: documents are shown with names, and decide by ids.
 struct Names {
     organization: (String, OrganizationId),
-    workspaces: Vec<(String, cachegate_types::WorkspaceId)>,
+    workspaces: Vec<(String, WorkspaceId)>,
 }
 
 impl Names {
@@ -149,66 +196,47 @@ impl Names {
         })
     }
 
-    /// Reads a document, each rule in this organization.
-    fn document(&self, text: &str) -> Result<RulesDocument, String> {
-        let document: RulesDocument = toml::from_str(text).map_err(|error| {
-            let line = error.span().and_then(|span| text.get(..span.start));
-            let line = line.map_or(1, |before| before.matches('\n').count() + 1);
-            format!("Line {line}: {}.", words::shown(error.message()))
-        })?;
-        let (own, id) = &self.organization;
-        let resolve = |rule: cachegate_federation::RuleBuilder| {
-            let name = rule.name().clone();
-            let resolved = rule.resolve(
-                |name| (name == own).then_some(*id),
-                |_, name| self.workspaces.iter().find(|(known, _)| known == name).map(|(_, id)| *id),
-            );
-            match resolved {
-                Ok(rule) if member(&rule, "organization") == id.to_string() => Ok(rule),
-                Ok(_) => Err(format!("Rule {name}: it is of another organization.")),
-                Err(error) => Err(sentence(&error)),
-            }
-        };
-        let rules = document.rules.into_iter().map(resolve).collect::<Result<_, _>>()?;
-        Ok(RulesDocument { rules, ..RulesDocument::default() })
+    /// What a rule calls a place, or its id where it has no name here.
+    fn workspace(&self, id: &str) -> String {
+        let known = self.workspaces.iter().find(|(_, known)| id.parse() == Ok(*known));
+        known.map_or_else(|| id.to_owned(), |(name, _)| name.clone())
     }
 
-    fn workspace(&self, id: Option<cachegate_types::WorkspaceId>) -> String {
-        match id {
-            None => "every workspace".to_owned(),
-            Some(id) => {
-                let known = self.workspaces.iter().find(|(_, known)| *known == id);
-                known.map_or_else(|| id.to_string(), |(name, _)| name.clone())
+    /// Rules as they are written, with names in the place of ids.
+    fn written(&self, rules: &[RuleBuilder]) -> String {
+        let named = |rule: &RuleBuilder| {
+            let mut table = toml::Table::try_from(rule).unwrap_or_default();
+            if rule.organization_named().parse() == Ok(self.organization.1) {
+                table.insert("organization".to_owned(), self.organization.0.clone().into());
             }
+            if let Some(workspace) = rule.workspace_named() {
+                table.insert("workspace".to_owned(), self.workspace(workspace).into());
+            }
+            table
+        };
+        let all: Vec<toml::Table> = rules.iter().map(named).collect();
+        if all.is_empty() {
+            return String::new();
         }
+        toml::to_string(&toml::Table::from_iter([("rules".to_owned(), all.into())])).unwrap_or_default()
     }
 
     fn shown(&self, rule: &TrustRule) -> Rule {
-        let document = toml::to_string(rule.document()).unwrap_or_default();
         Rule {
             name: rule.name().to_string(),
             anchor: rule.anchor().to_string(),
             effect: if rule.grant().is_some() { "allows" } else { "denies" },
-            place: self.workspace(rule.workspace()),
-            document: words::shown_lines(&document),
+            place: match rule.document().workspace_named() {
+                None => "every workspace".to_owned(),
+                Some(id) => self.workspace(id),
+            },
+            document: words::shown_lines(&self.written(std::slice::from_ref(rule.document()))),
         }
     }
 }
 
-/// A member of a rule's document.
-fn member(rule: &cachegate_federation::RuleBuilder, name: &str) -> String {
-    let document = toml::Table::try_from(rule).unwrap_or_default();
-    document.get(name).and_then(toml::Value::as_str).unwrap_or_default().to_owned()
-}
-
-fn check(federation: &Federation, document: &RulesDocument) -> Checked {
-    // What concerns no rule of theirs is the operator's to know.
-    let findings = lint(federation, document).into_iter().filter(|finding| finding.rule.is_some());
-    Checked {
-        problem: None,
-        findings: findings.map(|finding| told(&finding)).collect(),
-        rules: document.rules.len(),
-    }
+fn tenant_as_text(tenant: &Tenant) -> (String, String) {
+    (tenant.anchor().to_string(), words::shown(&tenant.to_string()))
 }
 
 fn told(finding: &Finding) -> Told {
@@ -225,7 +253,7 @@ fn told(finding: &Finding) -> Told {
     }
 }
 
-fn dry_run(call: &Call, workloads: &Arc<Workloads>, document: RulesDocument) -> Trial {
+async fn dry_run(call: &Call, organization: OrganizationId, rules: &[RuleBuilder]) -> Result<Trial, Failure> {
     let failed = |text: String| Trial {
         steps: Vec::new(),
         outcome: text,
@@ -235,39 +263,21 @@ fn dry_run(call: &Call, workloads: &Arc<Workloads>, document: RulesDocument) -> 
     };
     let token = call.form.get("identity").unwrap_or_default();
     if token.is_empty() {
-        return failed("Paste an identity token of a job first.".to_owned());
+        return Ok(failed("Paste an identity token of a job first.".to_owned()));
     }
-    let rules = match document.build(workloads.federation()) {
-        Ok(rules) => rules,
-        Err(error) => return failed(format!("These rules cannot be loaded: {}", sentence(&error))),
-    };
-    match verified(call, workloads, token) {
-        Err(Untold::Refused(refusal)) => refused(&refusal),
-        Err(Untold::NoKeys(anchor)) => {
+    let tried = call.gate().try_trust_rules(&call.by(), organization, rules, token, call.now).await;
+    Ok(match tried {
+        Ok(RulesTrial::Refused(refusal)) => refused(&refusal),
+        Ok(RulesTrial::NoKeys(anchor)) => {
             failed(format!("The keys of the anchor {anchor} are not held just now: let a job come by first."))
         }
-        Ok(verified) => held_against(&verified, &rules),
-    }
-}
-
-enum Untold {
-    Refused(Box<Refusal>),
-    NoKeys(String),
-}
-
-impl From<Refusal> for Untold {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(Box::new(refusal))
-    }
-}
-
-/// Verifies a token with the keys that are held already: nobody makes this server fetch anything.
-fn verified(call: &Call, workloads: &Workloads, token: &str) -> Result<Verified, Untold> {
-    let token = UnverifiedJws::parse(token).map_err(Refusal::from)?;
-    let anchor = workloads.federation().anchor_for(&token, None)?;
-    let held = workloads.keys(anchor.id()).and_then(cachegate_federation::AnchorKeys::held);
-    let Some((keys, _)) = held else { return Err(Untold::NoKeys(anchor.id().to_string())) };
-    Ok(anchor.verify(&token, &keys, call.now)?)
+        Ok(RulesTrial::Tried { verified, evaluation, explanation }) => {
+            held_against(&verified, *evaluation, explanation)
+        }
+        Ok(_) => failed("Nothing came of it.".to_owned()),
+        Err(TrustRulesError::Refused(error)) => return Err(error.into()),
+        Err(error) => failed(format!("These rules cannot be loaded: {}", sentence(&error))),
+    })
 }
 
 fn refused(refusal: &Refusal) -> Trial {
@@ -288,8 +298,7 @@ fn steps(refusal: Option<&Refusal>) -> Vec<Passed> {
             (Some(failed), _) if step > failed => ("open", "not reached".to_owned()),
             (Some(failed), Some(refusal)) if step == failed => {
                 let mut told = sentence(refusal);
-                // Which issuers others configured is the operator's to know.
-                if step != Step::Anchor && !refusal.expected().is_empty() {
+                if !refusal.expected().is_empty() {
                     told = format!("{told} Expected: {}.", refusal.expected());
                 }
                 if !refusal.hint().is_empty() {
@@ -305,17 +314,16 @@ fn steps(refusal: Option<&Refusal>) -> Vec<Passed> {
     Step::ALL.into_iter().map(step).collect()
 }
 
-fn held_against(verified: &Verified, rules: &RuleSet) -> Trial {
-    let evaluation = rules.evaluate(verified, &Ask::default());
+fn held_against(verified: &Verified, evaluation: Evaluation, explanation: Explanation) -> Trial {
     let facts =
         verified.facts.iter().map(|(fact, known)| (fact.to_string(), words::shown(&known_as_text(&known))));
-    let tried = rules.explain(&verified.facts).rules.into_iter().map(|rule| Tried {
+    let tried = explanation.rules.into_iter().map(|rule| Tried {
         name: rule.name.to_string(),
         effect: match (rule.effect, rule.status) {
             (_, Status::Disabled) => "disabled",
             (_, Status::Audit) => "tried out only",
-            (cachegate_federation::Effect::Allow, _) => "allows",
-            (cachegate_federation::Effect::Deny, _) => "denies",
+            (Effect::Allow, _) => "allows",
+            (Effect::Deny, _) => "denies",
         },
         truth: rule.truth.to_string(),
         checks: rule
@@ -339,8 +347,7 @@ fn held_against(verified: &Verified, rules: &RuleSet) -> Trial {
     Trial { steps: steps(refusal.as_ref()), outcome, good, facts: facts.collect(), rules: tried.collect() }
 }
 
-fn known_as_text(known: &cachegate_federation::Knowledge<'_>) -> String {
-    use cachegate_federation::Knowledge;
+fn known_as_text(known: &Knowledge<'_>) -> String {
     match known {
         Knowledge::Known(value) => value.to_string(),
         Knowledge::Absent => "not said".to_owned(),

@@ -11,10 +11,10 @@ use cachegate::{
     Authentication, Authority, Credential, PersonalForm, ReleaseSpec, StoredEntry, TokenSpec, Verdict,
     Workloads,
 };
-use cachegate_console::{Console, CountEntries};
+use cachegate_console::{Console, CountEntries, Counted};
 use cachegate_federation::{
     AnchorBuilder, Fact, Federation, GrantPlan, Keys, LaneChoice, Pin, Platform, RuleBuilder, RulesDocument,
-    Test, When,
+    TenantBuilder, Tenants, Test, When,
 };
 use cachegate_fetch::Fetch;
 use cachegate_http::browser::{FORM_TOKEN, Sessions};
@@ -52,9 +52,9 @@ struct Seven;
 
 #[async_trait]
 impl CountEntries for Seven {
-    async fn distrusted(&self, workspaces: &[WorkspaceId], _: &MarkScope) -> Option<u64> {
+    async fn distrusted(&self, workspaces: &[WorkspaceId], _: &MarkScope) -> Option<Counted> {
         assert!(!workspaces.is_empty());
-        Some(7)
+        Some(Counted::Exactly(7))
     }
 }
 
@@ -125,10 +125,13 @@ impl Site {
             .pin(Pin::new(Fact::OwnerId, "123456"))
             .when(When::fact(Fact::Event, Test::Equals("push".into())))
             .when(When::fact(Fact::TriggerClass, Test::Equals("trusted".into())));
+        let name = "github".parse().expect("a name");
+        let tenant = TenantBuilder::new(site.scene.organization, name, [Pin::new(Fact::OwnerId, "123456")]);
+        let tenants = Tenants::new([tenant], &federation).expect("tenants");
         let rules = RulesDocument { rules: vec![rule], ..RulesDocument::default() };
         let rules = rules.build(&federation).expect("rules");
         let fetch: Arc<dyn Fetch> = Arc::new(FaultyFetch::new().0);
-        let workloads = Workloads::new(federation, rules, &fetch).expect("workloads");
+        let workloads = Workloads::new(federation, rules, &fetch).expect("workloads").with_tenants(tenants);
         site.scene.gate.set_workloads(Some(Arc::new(workloads)));
         (site, issuer)
     }
