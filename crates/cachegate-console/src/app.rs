@@ -35,8 +35,18 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; c
 /// it.
 #[async_trait]
 pub trait CountEntries: Send + Sync {
-    /// How many entries of these workspaces the mark would make a miss; `None` where nobody knows.
-    async fn distrusted(&self, workspaces: &[WorkspaceId], scope: &MarkScope) -> Option<u64>;
+    /// How many entries of these workspaces the mark would make a miss that are none yet; `None` where nobody knows.
+    /// Whoever looks waits for it: it takes a few seconds at most, however much is stored.
+    async fn distrusted(&self, workspaces: &[WorkspaceId], scope: &MarkScope) -> Option<Counted>;
+}
+
+/// How many there are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Counted {
+    /// As many as this.
+    Exactly(u64),
+    /// As many as this were found before there was too much to look through.
+    AtLeast(u64),
 }
 
 /// The console, to be mounted by a server.

@@ -5,5 +5,5 @@ mod fields;
 mod pages;
 mod words;
 
-pub use app::{Console, CountEntries};
+pub use app::{Console, CountEntries, Counted};
 pub use pages::forms;

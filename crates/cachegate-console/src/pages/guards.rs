@@ -10,7 +10,7 @@ use cachegate_storage::{MarkScope, MassScope, TokenFilter, TokenKind};
 use cachegate_types::{Action, ActionSet, Description, Resource, Timestamp, WorkspaceId};
 
 use super::{Confirm, Step, Tabs, View, beside, done, here};
-use crate::app::{Answered, Call, Failure, see, sentence};
+use crate::app::{Answered, Call, Counted, Failure, see, sentence};
 use crate::words;
 
 /// What the forms of the page do.
@@ -327,7 +327,16 @@ impl Site<'_> {
             None => None,
         };
         let mut effects = vec![match counted {
-            Some(count) => format!("{count} stored entries become a miss, and are built anew."),
+            Some(Counted::Exactly(1)) => "1 stored entry becomes a miss, and is built anew.".to_owned(),
+            Some(Counted::Exactly(count)) => {
+                format!("{count} stored entries become a miss, and are built anew.")
+            }
+            Some(Counted::AtLeast(0)) => "Entries that were written so become a miss, and are built anew. There is too \
+                                          much to count them: none is in the part that was looked through."
+                .to_owned(),
+            Some(Counted::AtLeast(count)) => format!(
+                "At least {count} stored entries become a miss, and are built anew: there is too much to count them all."
+            ),
             None => "Every entry that was written so becomes a miss, and is built anew. This server cannot count them."
                 .to_owned(),
         }];
