@@ -36,9 +36,13 @@ pub(crate) fn ended(title: &str, body: &str) -> String {
     document(title, &format!("{body}<p class=\"hint\">You can close this page.</p>"))
 }
 
-/// What somebody is told before anything else.
+/// What somebody is told before anything else: a message, as a sentence.
 pub(crate) fn told(text: &str) -> String {
-    format!("<p class=\"told bad\" role=\"alert\">{}</p>", escaped(text))
+    let mut letters = text.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    let rest = letters.as_str();
+    let end = if rest.ends_with('.') { "" } else { "." };
+    format!("<p class=\"told bad\" role=\"alert\">{}{}{end}</p>", escaped(&first), escaped(rest))
 }
 
 /// A text inside an element or between double quotes.

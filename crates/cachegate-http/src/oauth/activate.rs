@@ -243,7 +243,12 @@ fn asking(code: &str, proof: &Proof) -> String {
         escaped(code),
         shown_by(proof),
     );
-    out.push_str(&elsewhere(code, proof));
+    match proof {
+        Proof::Session { person, .. } => {
+            let _ = write!(out, "<p class=\"hint\">You are signed in as <b>{}</b>.</p>", escaped(person));
+        }
+        Proof::Token { .. } => out.push_str(&elsewhere(code, proof)),
+    }
     out
 }
 
@@ -297,15 +302,12 @@ fn time_of(at: Timestamp) -> String {
 }
 
 /// Where a form shows who decides.
-fn shown_by(proof: &Proof) -> String {
+fn shown_by(proof: &Proof) -> &str {
     match proof {
-        Proof::Session { field, person } => {
-            format!("{field}<p class=\"hint\">You are signed in as <b>{}</b>.</p>", escaped(person))
-        }
+        Proof::Session { field, .. } => field,
         Proof::Token { .. } => {
-            "<label for=\"token\">Your personal token</label><input id=\"token\" type=\"password\" \
-                                name=\"token\" required autocomplete=\"current-password\">"
-                .to_owned()
+            "<label for=\"token\">Your personal token</label><input id=\"token\" type=\"password\" name=\"token\" required \
+             autocomplete=\"current-password\">"
         }
     }
 }
