@@ -7,7 +7,7 @@ use cachegate_federation::{
 use cachegate_types::OrganizationId;
 use http::HeaderValue;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::call::Call;
 use super::problem::Problem;
@@ -113,10 +113,13 @@ fn trial(trial: &RulesTrial) -> Value {
 
 fn tried(verified: &Verified, evaluation: &Evaluation, explanation: &Explanation) -> Value {
     let facts = verified.facts.iter().filter_map(|(fact, known)| match known {
-        Knowledge::Known(value) => Some((fact.to_string(), json!(value.to_string()))),
+        Knowledge::Known(value) => {
+            let text = value.as_text().map_or_else(|| value.to_string(), str::to_owned);
+            Some(json!({ "fact": fact.to_string(), "value": text }))
+        }
         Knowledge::Absent | Knowledge::Incomplete => None,
     });
-    let facts: Map<String, Value> = facts.collect();
+    let facts: Vec<Value> = facts.collect();
     let (outcome, told, value) = match &evaluation.outcome {
         Ok(matched) => ("let_in", "grant", given(matched)),
         Err(refusal) => ("refused", "refusal", refused(refusal)),
