@@ -34,9 +34,9 @@ pub(crate) fn named_token(description: &str) -> String {
     if description.is_empty() { "without a description".to_owned() } else { shown(description) }
 }
 
-/// A number of things.
-pub(crate) fn count(number: usize, one: &str) -> String {
-    if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
+/// So many people.
+pub(crate) fn people(number: usize) -> String {
+    if number == 1 { "1 person".to_owned() } else { format!("{number} people") }
 }
 
 /// The units of a span, longest first, each with its seconds.

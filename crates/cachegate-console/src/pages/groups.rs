@@ -181,7 +181,7 @@ async fn one(
         problem,
         confirm,
         listed,
-        count: words::count(group.members.len(), "person"),
+        count: words::people(group.members.len()),
         members,
         next: rest(from, group.members.len()).map(|next| url(organization, group.id, &[("from", &next)])),
         suggested: suggested(call, organization).await?,
@@ -198,10 +198,7 @@ fn listed(workspaces: &[WorkspaceView], group: GroupId) -> Vec<String> {
 
 fn removal(group: &GroupRecord, listed: &[String]) -> Confirm {
     let effects = vec![
-        format!(
-            "{} in it. They stay members of the organization.",
-            words::count(group.members.len(), "person")
-        ),
+        format!("It has {}. They stay in the organization.", words::people(group.members.len())),
         match listed {
             [] => "No workspace lists it: nobody loses anything.".to_owned(),
             listed => format!(

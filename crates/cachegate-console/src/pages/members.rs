@@ -160,29 +160,53 @@ async fn effects(
     left: bool,
 ) -> Result<Vec<String>, Failure> {
     let more = if departure.more { " or more" } else { "" };
-    let dying = words::count(departure.dying.len(), "token");
-    let staying = words::count(departure.staying.len(), "token");
+    let (dying, staying) = (departure.dying.len(), departure.staying.len());
     let mut effects = vec![
+        format!("Their own tokens that are refused here from then on: {dying}{more}. Elsewhere they go on."),
         format!(
-            "{dying}{more} of their own: refused here from then on. Their other organizations go on to take them."
-        ),
-        format!(
-            "{staying}{more} of the organization that they made: it stays. Rotate or revoke what they may know."
+            "Tokens of the organization that they made: {staying}{more}. These stay: rotate or revoke what they may know."
         ),
     ];
     if !departure.groups.is_empty() {
         let all = call.gate().groups(&call.by(), organization.record.id, call.now).await;
-        // Whoever removed themselves is told no more of it.
+        // Whoever removed themselves is told no more of it than how many.
         let names = all.unwrap_or_default().into_iter().filter(|one| departure.groups.contains(&one.id));
         let names: Vec<String> = names.map(|group| group.name.to_string()).collect();
-        let groups = words::count(departure.groups.len(), "group");
         let named = if names.is_empty() { String::new() } else { format!(": {}", among(&names)) };
-        effects.push(format!("They are taken off {groups}{named}."));
+        effects.push(format!("Groups that they are taken off: {}{named}.", departure.groups.len()));
     }
-    if !left {
-        effects.push("Whoever comes back later begins anew: tokens of now stay refused.".to_owned());
+    if left {
+        return Ok(effects);
+    }
+    effects.push("Whoever comes back later begins anew: tokens of now stay refused.".to_owned());
+    if *call.who().principal() == Principal::User(departure.person.id) {
+        effects.push("This is you: you see nothing of the organization afterwards.".to_owned());
+    }
+    if departure.role == Some(Role::Owner) && !has_another_owner(call, organization, departure).await? {
+        effects
+            .push("They are its last owner: only whoever runs the server could make another one.".to_owned());
     }
     Ok(effects)
+}
+
+async fn has_another_owner(
+    call: &Call,
+    organization: &OrganizationView,
+    departure: &Departure,
+) -> Result<bool, Failure> {
+    let mut after = None;
+    loop {
+        let id = organization.record.id;
+        let page = call.gate().members(&call.by(), id, after, 1000, call.now).await?;
+        let mut members = page.items.iter().map(|one| &one.membership.member);
+        if members.any(|one| one.role == Role::Owner && one.user != departure.person.id) {
+            return Ok(true);
+        }
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return Ok(false),
+        }
+    }
 }
 
 fn dying(token: &DyingToken) -> Dying {

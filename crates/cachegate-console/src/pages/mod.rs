@@ -114,7 +114,7 @@ impl View {
             Self::Listed => &["add", "set", "take-out"],
             Self::Members => &["set", "count-remove", "remove"],
             Self::Groups => &["create", "rename", "add", "take-out", "count-remove", "remove"],
-            Self::Rules => &["check", "try"],
+            Self::Rules => rules::ACTS,
             Self::Explain | Self::Audit => &[],
             Self::Guards => guards::ACTS,
             Self::Lives => &["save"],

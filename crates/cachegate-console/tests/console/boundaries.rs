@@ -1,6 +1,8 @@
 //! What is another organization's is not there.
 
-use cachegate::{Authority, DeviceAccess, TokenSpec};
+#![expect(clippy::expect_used, reason = "tests")]
+
+use cachegate::{Authority, DeviceAccess, Source, TokenSpec};
 use cachegate_testkit::NOW;
 use cachegate_types::{AccessLevel, Lane, Role};
 use http::StatusCode;
@@ -56,6 +58,28 @@ fn every_page_that_is_led_to_is_among_those_that_are_tried() {
     });
 }
 
+/// A form that says enough for most of what forms do.
+fn filled<'a>(act: &'a str, token: &'a str, person: &'a str) -> [(&'static str, &'a str); 11] {
+    [
+        ("act", act),
+        ("token", token),
+        ("new", "normal"),
+        ("description", "x"),
+        ("reason", "x"),
+        ("name", "x"),
+        ("user", person),
+        ("person", person),
+        ("level", "read-only"),
+        ("role", "owner"),
+        ("seen", "/"),
+    ]
+}
+
+/// How many records the audit has.
+async fn audited(site: &Site) -> usize {
+    site.scene.storage.audit(0, 1000).await.expect("the audit").len()
+}
+
 #[test]
 fn every_form_of_another_organization_does_nothing() {
     futures_executor::block_on(async {
@@ -63,20 +87,9 @@ fn every_form_of_another_organization_does_nothing() {
         let stranger = site.stranger().await;
         let device = site.scene.device(DeviceAccess::Normal).await.record.id.to_string();
         let owner = site.scene.owner.to_string();
-        let before = site.scene.storage.audit(0, 1000).await.expect("the audit").len();
+        let before = audited(&site).await;
         for (page, act) in cachegate_console::forms().filter(|(page, _)| *page != "account") {
-            let fields = [
-                ("act", act),
-                ("token", device.as_str()),
-                ("new", "normal"),
-                ("description", "x"),
-                ("reason", "x"),
-                ("name", "x"),
-                ("user", owner.as_str()),
-                ("person", owner.as_str()),
-                ("level", "read-only"),
-                ("role", "owner"),
-            ];
+            let fields = filled(act, &device, &owner);
             let foreign =
                 stranger.post(&format!("/acme/settings?editview={page}&workspace=app"), &fields).await;
             let unknown =
@@ -84,8 +97,29 @@ fn every_form_of_another_organization_does_nothing() {
             assert_eq!(foreign.status, StatusCode::NOT_FOUND, "{page} {act}");
             assert_eq!(foreign.text, unknown.text, "{page} {act}");
         }
-        let after = site.scene.storage.audit(0, 1000).await.expect("the audit").len();
-        assert_eq!(before, after, "nothing was done");
+        assert_eq!(before, audited(&site).await, "nothing was done");
+    });
+}
+
+#[test]
+fn every_form_does_nothing_for_a_member_who_manages_nothing() {
+    futures_executor::block_on(async {
+        let site = Site::new().await;
+        let (_, member) = site.member(Role::Member).await;
+        let device = site.scene.device(DeviceAccess::Normal).await.record.id.to_string();
+        let owner = site.scene.owner.to_string();
+        let (gate, operator) = (&site.scene.gate, Authority::Operator);
+        let (id, name) = (site.scene.organization, "core".parse().expect("a name"));
+        let group = gate.keep_group(&Source::By(operator), id, None, name, Vec::new(), NOW.into()).await;
+        let group = group.expect("a group");
+        let before = audited(&site).await;
+        for (page, act) in cachegate_console::forms().filter(|(page, _)| *page != "account") {
+            let url = format!("/acme/settings?editview={page}&workspace=app&group={group}");
+            let answer = member.post(&url, &filled(act, &device, &owner)).await;
+            let refused = [StatusCode::FORBIDDEN, StatusCode::NOT_FOUND];
+            assert!(refused.contains(&answer.status), "{page} {act} is {}", answer.status);
+        }
+        assert_eq!(before, audited(&site).await, "nothing was done");
     });
 }
 

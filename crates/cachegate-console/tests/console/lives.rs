@@ -1,7 +1,5 @@
 //! How long tokens live at most, and ending many at once.
 
-#![expect(clippy::expect_used, reason = "tests")]
-
 use std::time::Duration;
 
 use cachegate::{Authority, DeviceAccess, LongestLives, PersonalForm};

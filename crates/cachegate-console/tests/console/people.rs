@@ -84,7 +84,9 @@ fn a_group_is_made_filled_renamed_and_removed() {
         let (gate, operator, workspace) = (&site.scene.gate, Authority::Operator, site.scene.workspace);
         gate.set_listed(&operator, workspace, &[line], NOW.into()).await.expect("listed");
         let asked = owner.post(&url, &[("act", "count-remove")]).await;
-        for told in ["Remove the group owners?", "1 person", "app (resolve, read)", "value=\"remove\""] {
+        for told in
+            ["Remove the group owners?", "It has 1 person.", "app (resolve, read)", "value=\"remove\""]
+        {
             assert!(asked.text.contains(told), "{told}: {}", asked.text);
         }
         assert_eq!(groups(&site).await.len(), 1, "asking removes nothing");
@@ -230,9 +232,9 @@ fn a_departure_is_told_before_and_after() {
         assert_eq!(ask.status, StatusCode::OK);
         for told in [
             // The personal token, and the browser's session that came from it.
-            "2 tokens of their own",
-            "1 token of the organization that they made",
-            "1 group: core",
+            "refused here from then on: 2.",
+            "that they made: 1.",
+            "taken off: 1: core.",
             "Submarine",
             "organization acme",
             "value=\"remove\"",
@@ -242,7 +244,7 @@ fn a_departure_is_told_before_and_after() {
         assert_eq!(site.scene.code(&token, Action::Read).await, "allowed", "asking removes nobody");
         let done = owner.post(MEMBERS, &[("act", "remove"), ("user", &id)]).await;
         assert_eq!(done.status, StatusCode::OK);
-        for told in ["has left acme", "2 tokens of their own", "Submarine", "1 group: core"] {
+        for told in ["has left acme", "from then on: 2.", "Submarine", "taken off: 1: core."] {
             assert!(done.text.contains(told), "{told}: {}", done.text);
         }
         assert!(!done.text.contains("value=\"remove\""));
@@ -258,6 +260,25 @@ fn a_departure_is_told_before_and_after() {
             assert_eq!(answer.status, StatusCode::FORBIDDEN);
             assert!(answer.text.to_lowercase().contains("only an owner decides who is an owner"), "{act}");
         }
+    });
+}
+
+#[test]
+fn the_last_owner_is_told_what_leaving_means() {
+    futures_executor::block_on(async {
+        let site = Site::new().await;
+        let owner = site.owner().await;
+        let id = site.scene.owner.to_string();
+        let ask = [("act", "count-remove"), ("user", id.as_str())];
+        let told = owner.post(MEMBERS, &ask).await;
+        assert!(told.text.contains("This is you") && told.text.contains("its last owner"), "{}", told.text);
+        let (_, another) = site.member(Role::Owner).await;
+        assert!(!owner.post(MEMBERS, &ask).await.text.contains("its last owner"));
+        let done = owner.post(MEMBERS, &[("act", "remove"), ("user", &id)]).await;
+        assert_eq!(done.status, StatusCode::OK);
+        assert!(done.text.contains("has left acme"));
+        assert_eq!(owner.get(MEMBERS).await.status, StatusCode::NOT_FOUND);
+        assert_eq!(another.get(MEMBERS).await.status, StatusCode::OK);
     });
 }
 
@@ -280,7 +301,7 @@ fn tokens_of_the_organization_are_told_with_whom_they_belong_to() {
         site.scene.device(DeviceAccess::Normal).await;
         site.scene.ci(AccessLevel::ReadOnly, Lane::main()).await;
         let told = owner.post(MEMBERS, &[("act", "count-remove"), ("user", &user.to_string())]).await;
-        assert!(told.text.contains("1 token of the organization") && told.text.contains("workspace app"));
+        assert!(told.text.contains("that they made: 1.") && told.text.contains("workspace app"));
         assert!(told.text.contains("editview=ci-tokens&#38;workspace=app&#38;token="), "{}", told.text);
     });
 }
