@@ -89,6 +89,14 @@ pub(crate) fn state(state: &TokenState) -> String {
     }
 }
 
+/// What a kind of token is called.
+pub(crate) fn kind_name(kind: TokenKind) -> &'static str {
+    match kind {
+        TokenKind::Refresh => "login in a terminal",
+        kind => kind.as_str(),
+    }
+}
+
 /// A device token's type, a CI token's level and lane, or what a personal token may do at most.
 pub(crate) fn kind(record: &TokenRecord) -> String {
     match record.kind {
@@ -119,8 +127,9 @@ pub(crate) fn kind(record: &TokenRecord) -> String {
             });
             limit.map_or_else(|| "everything that you may".to_owned(), |limit| limit.to_string())
         }
-        TokenKind::Refresh => "login in a terminal".to_owned(),
-        kind @ (TokenKind::Session | TokenKind::Closure | TokenKind::Browser) => kind.as_str().to_owned(),
+        kind @ (TokenKind::Session | TokenKind::Closure | TokenKind::Refresh | TokenKind::Browser) => {
+            kind_name(kind).to_owned()
+        }
     }
 }
 

@@ -135,7 +135,11 @@ async fn leave(call: &Call, organization: &OrganizationView, now: bool) -> Answe
     if departure.role == Some(Role::Owner) && organization.role != Some(Role::Owner) {
         return Err(Failure::denied("Only an owner decides who is an owner.".to_owned()));
     }
-    let name = words::named(departure.person.display.as_str());
+    let name = match departure.person.display.as_str() {
+        "" if now => "This person".to_owned(),
+        "" => "this person".to_owned(),
+        name => words::shown(name),
+    };
     let place = organization.record.name.as_str();
     let tabs = Tabs::new(organization, View::Members);
     let main = Leaving {
@@ -172,8 +176,8 @@ async fn effects(
         // Whoever removed themselves is told no more of it than how many.
         let names = all.unwrap_or_default().into_iter().filter(|one| departure.groups.contains(&one.id));
         let names: Vec<String> = names.map(|group| group.name.to_string()).collect();
-        let named = if names.is_empty() { String::new() } else { format!(": {}", among(&names)) };
-        effects.push(format!("Groups that they are taken off: {}{named}.", departure.groups.len()));
+        let told = if names.is_empty() { departure.groups.len().to_string() } else { among(&names) };
+        effects.push(format!("Groups that they are taken off: {told}."));
     }
     if left {
         return Ok(effects);
@@ -212,7 +216,7 @@ async fn has_another_owner(
 fn dying(token: &DyingToken) -> Dying {
     Dying {
         id: token.id.to_string(),
-        kind: token.kind.as_str(),
+        kind: words::kind_name(token.kind),
         issued: words::moment(token.issued_at),
         expires: token.expires_at.map_or_else(|| "when revoked".to_owned(), words::moment),
         used: token.last_used.map_or_else(|| "not yet".to_owned(), words::moment),
