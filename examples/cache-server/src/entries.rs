@@ -4,8 +4,10 @@
 //! A file is named by digests of its lane and key, so that nothing that a client sends becomes part of a path, and
 //! by its generation. It appears whole under its name or not at all, and is never changed afterwards.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use cachegate_types::{EntryKey, Lane, WorkspaceId};
@@ -25,7 +27,7 @@ pub(crate) struct Entries {
 }
 
 /// Where an entry belongs: the same key in two lanes is two places.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Place {
     folder: PathBuf,
     name: String,
@@ -113,6 +115,39 @@ impl Entries {
         Ok(Some(read(file, generation)?))
     }
 
+    /// Shows what lies in each place of this workspace: the place and its newest generation's label, which is empty where
+    /// none can be read. Bodies are not read. It ends when `each` breaks it off.
+    pub(crate) fn labels(
+        &self,
+        workspace: WorkspaceId,
+        mut each: impl FnMut(&Place, &[u8]) -> ControlFlow<()>,
+    ) -> io::Result<ControlFlow<()>> {
+        for lane in folders(&self.folder.join(workspace.to_string()))? {
+            for folder in folders(&lane)? {
+                let mut newest = BTreeMap::<String, u32>::new();
+                for item in fs::read_dir(&folder)? {
+                    let file = item?.file_name();
+                    let parts = file.to_str().and_then(|file| file.rsplit_once('.'));
+                    if let Some((name, generation)) = parts
+                        && let Ok(generation) = generation.parse::<u32>()
+                    {
+                        let known = newest.entry(name.to_owned()).or_default();
+                        *known = generation.max(*known);
+                    }
+                }
+                for (name, generation) in newest {
+                    let place = Place { folder: folder.clone(), name };
+                    let label = File::open(place.path(generation)).and_then(|mut file| label(&mut file));
+                    let label = label.map(|(label, _)| label).unwrap_or_default();
+                    if each(&place, &label).is_break() {
+                        return Ok(ControlFlow::Break(()));
+                    }
+                }
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
     /// Begins to receive a body, with what to keep beside it.
     pub(crate) fn receive(&self, beside: &[u8]) -> io::Result<Incoming> {
         let random: [u8; 16] = ring::rand::generate(&ring::rand::SystemRandom::new())
@@ -197,22 +232,40 @@ impl Drop for Incoming {
     }
 }
 
-fn read(mut file: File, generation: u32) -> io::Result<Stored> {
-    let broken = || io::Error::new(io::ErrorKind::InvalidData, "the entry's file is cut off or damaged");
+/// The folders in a folder; none where it is not there.
+fn folders(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    match fs::read_dir(folder) {
+        Ok(items) => items.map(|item| item.map(|item| item.path())).collect(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+fn broken() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the entry's file is cut off or damaged")
+}
+
+/// The label of a file, and how long what its digest covers is.
+fn label(file: &mut File) -> io::Result<(Vec<u8>, u64)> {
     let size = file.metadata()?.len();
     let footer_at = size.checked_sub(FOOTER as u64).ok_or_else(broken)?;
     let mut footer = [0; FOOTER];
     file.seek(SeekFrom::Start(footer_at))?;
     file.read_exact(&mut footer)?;
-    let (label_length, magic) = footer.split_first_chunk::<4>().ok_or_else(broken)?;
-    let label_length = u32::from_be_bytes(*label_length);
-    if magic != MAGIC || label_length > MAX_LABEL {
+    let (length, magic) = footer.split_first_chunk::<4>().ok_or_else(broken)?;
+    let length = u32::from_be_bytes(*length);
+    if magic != MAGIC || length > MAX_LABEL {
         return Err(broken());
     }
-    let covered = footer_at.checked_sub(u64::from(label_length)).ok_or_else(broken)?;
+    let covered = footer_at.checked_sub(u64::from(length)).ok_or_else(broken)?;
     file.seek(SeekFrom::Start(covered))?;
-    let mut label = vec![0; usize::try_from(label_length).map_err(io::Error::other)?];
+    let mut label = vec![0; usize::try_from(length).map_err(io::Error::other)?];
     file.read_exact(&mut label)?;
+    Ok((label, covered))
+}
+
+fn read(mut file: File, generation: u32) -> io::Result<Stored> {
+    let (label, covered) = label(&mut file)?;
     file.seek(SeekFrom::Start(0))?;
     let mut context = Context::new(&SHA256);
     let mut beside_length = [0; 2];

@@ -12,6 +12,7 @@
 mod bazel;
 mod calls;
 mod config;
+mod count;
 mod directories;
 mod entries;
 mod first_start;

@@ -23,6 +23,7 @@ use cachegate_types::{
 use tokio::net::TcpListener;
 
 use crate::config::Config;
+use crate::count::Counting;
 use crate::directories::{self, DirectoryConfigError};
 use crate::entries::Entries;
 use crate::first_start::{ADMINISTRATOR, write_secret};
@@ -47,7 +48,7 @@ const NAMES: usize = 1024;
 /// A cache server over one data folder.
 pub struct Server {
     pub(crate) gate: Gate,
-    pub(crate) entries: Entries,
+    pub(crate) entries: Arc<Entries>,
     pub(crate) entry_limit: u64,
     pub(crate) default_workspace: WorkspaceId,
     storage: Arc<dyn Storage>,
@@ -187,7 +188,7 @@ impl Server {
     pub async fn compose(config: &Config, stores: Stores, gate: Gate) -> Result<Self, ServerError> {
         let storage = Arc::clone(&stores.storage);
         let data_error = |source| ServerError::Data { path: config.data.clone(), source };
-        let entries = Entries::open(&config.data.join("entries")).map_err(data_error)?;
+        let entries = Arc::new(Entries::open(&config.data.join("entries")).map_err(data_error)?);
         let owner = "administrator".parse().unwrap_or_default();
         let first = gate.first_start(&config.organization, &config.workspace, &owner, now()).await?;
         let mut first_token = None;
@@ -213,7 +214,10 @@ impl Server {
         if let Some(github) = &github {
             directories = directories.merge(cachegate_http::github::router(github.clone(), now));
         }
-        let console = Console::new(gate.clone(), now).protocols_at(gate.issuer()).accounts(stores.accounts);
+        let console = Console::new(gate.clone(), now)
+            .protocols_at(gate.issuer())
+            .accounts(stores.accounts)
+            .entries(Arc::new(Counting::new(gate.clone(), Arc::clone(&entries))));
         Ok(Self {
             gate,
             identity: oauth.merge(login).merge(directories).merge(console.router()),

@@ -5,6 +5,7 @@
 
 mod browser;
 mod configured;
+mod distrust;
 mod github;
 #[path = "../../../../crates/cachegate-login/tests/login/github_site.rs"]
 mod github_site;
