@@ -44,7 +44,6 @@ struct Account<'a> {
     ended: Vec<(&'static str, &'static str, bool)>,
     /// `None` where the server keeps none.
     logins: Option<Vec<Login>>,
-    this: String,
 }
 
 /// A login at a provider.
@@ -94,7 +93,6 @@ async fn page(call: &Call, user: UserId, step: Step, problem: Option<String>) ->
         sessions: rows(call, &place, TokenKind::Session, "Sessions", ROWS_EACH).await?,
         ended: ENDED.iter().map(|(what, label, _)| (*what, *label, is_chosen(call, what))).collect(),
         logins,
-        this: call.session().to_string(),
     };
     let title = "Your account";
     if main.problem.is_some() { call.again(title, None, &main) } else { call.page(title, None, &main) }

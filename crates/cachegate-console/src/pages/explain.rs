@@ -3,6 +3,7 @@
 use askama::Template;
 use cachegate::{Access, AccessCursor, AccessParty, OrganizationView, WorkspaceView};
 use cachegate_policy::LaneView;
+use cachegate_storage::TokenKind;
 use cachegate_types::{Action, Lane, TokenId, UserId};
 
 use super::map::{self, Line};
@@ -112,7 +113,10 @@ async fn party(
         AccessParty::Token(token, kind) => {
             let found = call.gate().token(&call.by(), token, call.now).await?;
             let name = words::shown(found.record.description.as_str());
-            let kind = format!("{} token", kind.as_str());
+            let kind = match kind {
+                TokenKind::Ci => "CI token".to_owned(),
+                kind => format!("{} token", kind.as_str()),
+            };
             let who =
                 if name.is_empty() { unnamed(&kind, &token.to_string()) } else { format!("{name}, {kind}") };
             (who, None)

@@ -183,9 +183,10 @@ impl Site<'_> {
         {
             // An organization's device tokens reach each of its workspaces.
             let within = workspace.filter(|_| kind != TokenKind::Device);
-            effects.push(format!("{} live {label} tokens.", self.live(within, kind, self.call.now).await?));
+            effects.push(format!("Live {label} tokens: {}.", self.live(within, kind, self.call.now).await?));
         }
-        effects.push(format!("{} members and their tokens, administrators included.", self.members().await?));
+        effects
+            .push(format!("Members with their tokens, administrators included: {}.", self.members().await?));
         Ok(Confirm {
             title: format!("Stop {actions} in {place}?"),
             effects,
@@ -231,7 +232,7 @@ impl Site<'_> {
         for (kind, label) in
             [(TokenKind::Ci, "CI"), (TokenKind::Device, "device"), (TokenKind::Session, "session")]
         {
-            effects.push(format!("{} live {label} tokens.", self.live(workspace, kind, until).await?));
+            effects.push(format!("Live {label} tokens: {}.", self.live(workspace, kind, until).await?));
         }
         effects.push(match workspace {
             Some(_) => {

@@ -15,9 +15,12 @@ pub(super) struct Line {
 
 const ROW: usize = 40;
 const TOP: usize = 46;
-const WIDTH: usize = 720;
-const LEFT: usize = 300;
-const RIGHT: usize = 500;
+/// Between who and the lanes: narrow, so that both are seen on a telephone.
+const BETWEEN: usize = 110;
+/// How wide a letter is at most, about.
+const LETTER: usize = 8;
+/// How wide a lane is.
+const BOX: usize = 180;
 
 #[derive(Template)]
 #[template(path = "map.html")]
@@ -39,24 +42,28 @@ pub(super) fn picture(settings: &WorkspaceSettings, lines: &[Line]) -> String {
     let lanes = lanes(settings, lines);
     let place = |lane: &Lane| lanes.iter().position(|one| one == lane).unwrap_or_default();
     let middle = |row: usize| TOP + row * ROW + ROW / 2;
+    let who: Vec<String> = lines.iter().map(|line| cut(&line.who)).collect();
+    let longest = who.iter().map(|text| text.chars().count()).max().unwrap_or_default();
+    let left = (longest * LETTER + 20).max(120);
+    let right = left + BETWEEN;
     let (mut reads, mut writes) = (Vec::new(), Vec::new());
     for (row, line) in lines.iter().enumerate() {
         let path = |lane: &Lane| {
             let (from, to) = (middle(row), middle(place(lane)));
-            let (one, other) = (LEFT + 70, RIGHT - 70);
-            format!("M{LEFT} {from}C{one} {from} {other} {to} {RIGHT} {to}")
+            let (one, other) = (left + BETWEEN / 2, right - BETWEEN / 2);
+            format!("M{left} {from}C{one} {from} {other} {to} {right} {to}")
         };
         reads.extend(line.reads.iter().filter(|lane| line.writes.as_ref() != Some(lane)).map(path));
         writes.extend(line.writes.iter().map(path));
     }
     let rows = lines.len().max(lanes.len()).max(1);
     let map = Map {
-        width: WIDTH,
+        width: right + BOX + 10,
         height: TOP + rows * ROW + 12,
-        left: LEFT,
-        right: RIGHT,
-        box_width: WIDTH - RIGHT - 10,
-        who: lines.iter().enumerate().map(|(row, line)| (middle(row), cut(&line.who))).collect(),
+        left,
+        right,
+        box_width: BOX,
+        who: who.into_iter().enumerate().map(|(row, who)| (middle(row), who)).collect(),
         lanes: lanes.iter().enumerate().map(|(row, lane)| (middle(row), cut(&lane.to_string()))).collect(),
         told: format!(
             "{} who may do this, and the {} lanes that they read and write",

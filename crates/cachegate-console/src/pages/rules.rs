@@ -81,7 +81,7 @@ struct Passed {
 struct Tried {
     name: String,
     effect: &'static str,
-    truth: String,
+    truth: &'static str,
     checks: Vec<Condition>,
 }
 
@@ -249,7 +249,7 @@ fn told(finding: &Finding) -> Told {
         rule: finding.rule.as_ref().map(ToString::to_string).unwrap_or_default(),
         code: finding.code,
         danger: words::shown(&finding.danger),
-        instead: words::shown(&finding.instead),
+        instead: words::shown(&sentence(&finding.instead)),
     }
 }
 
@@ -325,7 +325,11 @@ fn held_against(verified: &Verified, evaluation: Evaluation, explanation: Explan
             (Effect::Allow, _) => "allows",
             (Effect::Deny, _) => "denies",
         },
-        truth: rule.truth.to_string(),
+        truth: match rule.truth {
+            Truth::True => "every condition holds",
+            Truth::False => "a condition does not hold",
+            Truth::Unknown => "the token does not tell enough",
+        },
         checks: rule
             .checks
             .into_iter()

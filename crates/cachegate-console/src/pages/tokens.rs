@@ -116,11 +116,13 @@ pub(crate) struct Row {
     used: Option<String>,
     state: String,
     live: bool,
+    /// Whether it is the session of who looks.
+    here: bool,
     url: String,
 }
 
 impl Row {
-    fn of(view: &TokenView, url: String) -> Self {
+    fn of(call: &Call, view: &TokenView, url: String) -> Self {
         let record = &view.record;
         Self {
             id: record.id.to_string(),
@@ -131,6 +133,7 @@ impl Row {
             used: record.last_used.map(words::moment),
             state: words::shown(&words::state(&view.state)),
             live: view.state == TokenState::Live,
+            here: record.id == call.session(),
             url,
         }
     }
@@ -162,7 +165,7 @@ pub(crate) async fn rows(
     let show = if all { "all" } else { "" };
     Ok(Rows {
         caption,
-        rows: page.items.iter().map(|view| Row::of(view, url(view.record.id))).collect(),
+        rows: page.items.iter().map(|view| Row::of(call, view, url(view.record.id))).collect(),
         next: page.next.map(|next| place.url(&[("show", show), (cursor.as_str(), &next.to_string())])),
     })
 }
@@ -185,7 +188,7 @@ pub(crate) async fn terminals(call: &Call, place: &Place, limit: usize) -> Resul
     let mut rows = Vec::with_capacity(found.len());
     for id in found {
         let view = call.gate().token(&call.by(), id, call.now).await?;
-        rows.push(Row::of(&view, place.url(&[("token", &id.to_string())])));
+        rows.push(Row::of(call, &view, place.url(&[("token", &id.to_string())])));
     }
     let next = next.map(|next| place.url(&[("after-refresh", next.as_str())]));
     Ok(Rows { caption: "Logins in a terminal", rows, next })
@@ -307,7 +310,7 @@ async fn one(call: &Call, place: &Place, view: &TokenView, problem: Option<Strin
     let wrong = problem.is_some();
     let main = One {
         call,
-        row: Row::of(view, place.url(&[("token", &record.id.to_string())])),
+        row: Row::of(call, view, place.url(&[("token", &record.id.to_string())])),
         title: place.title(),
         list: place.url(&[]),
         action: place.url(&[]),
@@ -554,7 +557,7 @@ async fn shown(call: &Call, place: &Place, issued: &Issued) -> Answered {
         title: place.title(),
         list: place.url(&[]),
         token,
-        row: Row::of(&view, place.url(&[("token", &id)])),
+        row: Row::of(call, &view, place.url(&[("token", &id)])),
         tools: setup(call, place, token).await?,
     };
     call.page("Your new token", place.tabs().as_ref(), &main)

@@ -81,15 +81,15 @@ fn every_token_of_a_workspace_is_revoked_at_once_after_it_was_counted() {
         let asked = owner.post(GUARDS, &fields("count-revoke", "app")).await;
         for told in [
             "of the workspace app that was issued until 2023-11-14 22:13?",
-            "1 live CI tokens.",
-            "0 live device tokens.",
+            "Live CI tokens: 1.",
+            "Live device tokens: 0.",
         ] {
             assert!(asked.text.contains(told), "{told}: {}", asked.text);
         }
         assert_eq!(site.scene.code(&ci, Action::Read).await, "allowed", "asking revokes nothing");
         let before = [("act", "count-revoke"), ("place", "app"), ("reason", "a leak"), ("day", "2023-11-13")];
         assert!(
-            owner.post(GUARDS, &before).await.text.contains("0 live CI tokens."),
+            owner.post(GUARDS, &before).await.text.contains("Live CI tokens: 0."),
             "those of that day alone"
         );
         let second = (NOW - 1).to_string();
@@ -104,7 +104,7 @@ fn every_token_of_a_workspace_is_revoked_at_once_after_it_was_counted() {
         assert_eq!(site.scene.code(&ci, Action::Read).await, "revoked");
         assert_eq!(site.scene.code(&device, Action::Read).await, "allowed");
         let asked = owner.post(GUARDS, &fields("count-revoke", "")).await;
-        assert!(asked.text.contains("all of acme") && asked.text.contains("1 live device tokens."));
+        assert!(asked.text.contains("all of acme") && asked.text.contains("Live device tokens: 1."));
         owner.post(GUARDS, &fields("revoke", "")).await;
         assert_eq!(site.scene.code(&device, Action::Read).await, "revoked");
         assert_eq!(owner.get(GUARDS).await.status, StatusCode::OK, "whoever did it goes on");

@@ -110,9 +110,13 @@ fn a_lock_tells_its_effect_before_it_is_set_and_stops_what_it_says() {
             [("act", act), ("place", "app"), ("actions", "write"), ("reason", "an incident"), ("hours", "2")]
         };
         let asked = owner.post(GUARDS, &fields("count-lock")).await;
-        for effect in
-            ["Stop write in app?", "1 live CI tokens", "1 live device tokens", "1 members", "value=\"lock\""]
-        {
+        for effect in [
+            "Stop write in app?",
+            "Live CI tokens: 1.",
+            "Live device tokens: 1.",
+            "administrators included: 1.",
+            "value=\"lock\"",
+        ] {
             assert!(asked.text.contains(effect), "{effect}");
         }
         assert_eq!(site.scene.code(&ci, Action::Write).await, "allowed", "asking locks nothing");
