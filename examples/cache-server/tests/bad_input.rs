@@ -122,13 +122,11 @@ fn a_configuration_that_is_wrong_is_refused_with_its_place() {
 #[test]
 fn a_later_start_finds_everything_again() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (first, token) = {
-        let server = Running::start(folder.path(), &[]);
-        let (_, token) = env_of(folder.path());
-        let stored = http::put(server.address, "/v1/cache/77", &headers(&token), b"kept");
-        assert_eq!(stored.status, 200, "{stored:?}");
-        (server.announced.clone(), token)
-    };
+    let server = Running::start(folder.path(), &[]);
+    let (_, token) = env_of(folder.path());
+    let stored = http::put(server.address, "/v1/cache/77", &headers(&token), b"kept");
+    assert_eq!(stored.status, 200, "{stored:?}");
+    let first = server.ended();
     assert!(first.contains("administrator's token"), "{first}");
     assert!(!first.contains(&token), "a secret went to a pipe");
     let server = Running::start(folder.path(), &[]);

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::thread::JoinHandle;
 
 /// A running server.
 pub(crate) struct Running {
@@ -11,6 +12,8 @@ pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     /// What it printed until it was ready.
     pub(crate) announced: String,
+    /// What it prints later, on standard output and as errors: read to the end, so that it is never blocked by it.
+    printed: Vec<JoinHandle<Vec<u8>>>,
 }
 
 impl Running {
@@ -42,11 +45,18 @@ impl Running {
                 break;
             }
         }
-        // Nobody reads on: what it prints later must not block it.
-        std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
-        let mut errors = child.stderr.take().expect("its errors");
-        std::thread::spawn(move || std::io::copy(&mut errors, &mut std::io::sink()));
-        Self { child, address: address.expect("an address"), announced }
+        let errors = child.stderr.take().expect("its errors");
+        let printed = vec![read_on(lines), read_on(errors)];
+        Self { child, address: address.expect("an address"), announced, printed }
+    }
+
+    /// Ends it, and gives everything that it printed.
+    pub(crate) fn ended(mut self) -> String {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let later = self.printed.drain(..).map(|reader| reader.join().expect("what it printed"));
+        let later: Vec<String> = later.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).collect();
+        self.announced.clone() + &later.concat()
     }
 
     /// The largest amount of memory that it has held so far, in bytes.
@@ -65,6 +75,14 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn read_on(mut from: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = from.read_to_end(&mut bytes);
+        bytes
+    })
 }
 
 /// Runs the program to its end.
