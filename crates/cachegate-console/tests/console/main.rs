@@ -1,7 +1,6 @@
 //! The console, driven in process.
 
 mod boundaries;
-mod browser;
 mod forms;
 mod lives;
 mod people;

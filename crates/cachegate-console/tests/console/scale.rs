@@ -4,11 +4,11 @@
 
 use std::time::Duration;
 
-use cachegate::DeviceAccess;
+use cachegate::{DeviceAccess, PersonalForm};
 use cachegate_policy::{Listed, ListedParty};
-use cachegate_storage::{Act, GroupRecord, Preconditions, TokenRecord, UserRecord};
+use cachegate_storage::{Act, GroupRecord, Preconditions, TokenKind, TokenRecord, UserRecord};
 use cachegate_testkit::NOW;
-use cachegate_types::{AccessLevel, GroupId, Principal, Role, Timestamp, TokenId, UserId};
+use cachegate_types::{AccessLevel, ActionSet, GroupId, Principal, Role, Timestamp, TokenId, UserId};
 use http::StatusCode;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -96,6 +96,41 @@ fn people_are_a_hundred_rows_a_page_and_ask_the_store_no_more_than_a_hundred_do(
                 assert_eq!(last.status, StatusCode::OK, "{url}");
             }
             asked.push(each);
+        }
+        assert_eq!(asked[0], asked[1]);
+    });
+}
+
+#[test]
+fn the_account_is_a_hundred_rows_at_most_and_asks_the_store_no_more_for_many_than_for_few() {
+    futures_executor::block_on(async {
+        let mut asked = Vec::new();
+        for count in [50, 900] {
+            let site = Site::new().await;
+            let first =
+                site.scene.personal(site.scene.owner, ActionSet::ALL, PersonalForm::Opaque).await.record;
+            let act = Act { by: Principal::Anonymous, token: None, at: NOW.into() };
+            let kinds = [TokenKind::Personal, TokenKind::Browser, TokenKind::Refresh, TokenKind::Session];
+            for (which, kind) in (0..).zip(kinds) {
+                for index in 0..count {
+                    let mut bytes = [which; 10];
+                    bytes[..4].copy_from_slice(&u32::to_be_bytes(index));
+                    let id = TokenId::new(Timestamp::from(NOW), bytes);
+                    let record = TokenRecord { id, family: id, kind, ..first.clone() };
+                    let none = Preconditions::default();
+                    site.scene.storage.insert_token(&record, &none, &act).await.expect("inserted");
+                }
+            }
+            let owner = site.owner().await;
+            owner.get("/account").await;
+            let before = site.scene.faults.calls();
+            let page = owner.get("/account").await;
+            asked.push(site.scene.faults.calls() - before);
+            assert_eq!(page.text.matches("<th scope=\"row\">").count(), 100);
+            assert_eq!(page.text.matches("rel=\"next\"").count(), 4, "each of the lists goes on");
+            let link = page.between("/account?after-refresh=", "\"");
+            let next = owner.get(&format!("/account?after-refresh={link}")).await;
+            assert!(next.text.matches("login in a terminal").count() >= 25);
         }
         assert_eq!(asked[0], asked[1]);
     });

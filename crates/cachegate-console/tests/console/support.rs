@@ -7,10 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
-use cachegate::{
-    Authentication, Authority, Credential, PersonalForm, ReleaseSpec, StoredEntry, TokenSpec, Verdict,
-    Workloads,
-};
+use cachegate::{Authentication, Authority, Credential, PersonalForm, TokenSpec, Workloads};
 use cachegate_console::{Console, CountEntries, Counted};
 use cachegate_federation::{
     AnchorBuilder, Fact, Federation, GrantPlan, Keys, LaneChoice, Pin, Platform, RuleBuilder, RulesDocument,
@@ -18,12 +15,9 @@ use cachegate_federation::{
 };
 use cachegate_fetch::Fetch;
 use cachegate_http::browser::{FORM_TOKEN, Sessions};
-use cachegate_http::{login, oauth};
 use cachegate_storage::{MarkScope, MemoryStorage};
 use cachegate_testkit::{FaultyFetch, NOW, Scene, TestIssuer};
-use cachegate_types::{
-    AccessLevel, Action, ActionSet, EntryKey, Epoch, Lane, Role, SecretText, UserId, WorkspaceId,
-};
+use cachegate_types::{AccessLevel, ActionSet, Epoch, Role, SecretText, UserId, WorkspaceId};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use tower::ServiceExt as _;
@@ -93,28 +87,19 @@ impl Answer {
 
 impl Site {
     pub(crate) async fn new() -> Self {
-        Self::at(ORIGIN).await
-    }
-
-    async fn at(origin: &str) -> Self {
         let scene =
-            Scene::set(Arc::new(MemoryStorage::new(Epoch(1))), |builder| builder.issuer(origin)).await;
-        let console = Console::new(scene.gate.clone(), || NOW.into()).protocols_at(origin);
+            Scene::set(Arc::new(MemoryStorage::new(Epoch(1))), |builder| builder.issuer(ORIGIN)).await;
+        let console = Console::new(scene.gate.clone(), || NOW.into()).protocols_at(ORIGIN);
         Self { router: console.entries(Arc::new(Seven)).router(), scene }
     }
 
     /// A site that GitHub Actions may vouch at, and who signs as GitHub does.
     pub(crate) async fn with_workloads() -> (Self, TestIssuer) {
-        Self::reached_at(ORIGIN).await
-    }
-
-    /// The same, reached elsewhere.
-    pub(crate) async fn reached_at(origin: &str) -> (Self, TestIssuer) {
         const GITHUB: &str = "https://token.actions.githubusercontent.com";
-        let site = Self::at(origin).await;
+        let site = Self::new().await;
         let issuer = TestIssuer::new(GITHUB);
         let name = "github".parse().expect("a name");
-        let anchor = AnchorBuilder::new(name, Platform::GithubActions, GITHUB, [origin]);
+        let anchor = AnchorBuilder::new(name, Platform::GithubActions, GITHUB, [ORIGIN]);
         let anchor = anchor.keys(Keys::Inline(issuer.key_set())).build().expect("an anchor");
         let federation = Federation::new([anchor]).expect("anchors");
         let plan = GrantPlan::new(AccessLevel::ReadWrite).lane(LaneChoice::Main);
@@ -168,31 +153,6 @@ impl Site {
         headers.insert(header::COOKIE, cookie.parse().expect("a header"));
         let session = sessions.find(&headers, NOW.into()).await.expect("an answer").expect("signed in");
         Browser { site: self, cookie, form_token: session.form_token().to_owned() }
-    }
-
-    /// The routes, with those where people sign in and where they approve a terminal.
-    pub(crate) fn served(&self) -> Router {
-        let gate = &self.scene.gate;
-        let mut settings = oauth::Settings::default();
-        settings.sign_in = true;
-        let oauth = oauth::router(gate.clone(), || NOW.into(), settings).expect("an issuer");
-        self.router.clone().merge(login::router(gate.clone(), || NOW.into(), None)).merge(oauth)
-    }
-
-    /// Publishes a release of the workspace.
-    pub(crate) async fn release(&self, version: &str) {
-        let gate = &self.scene.gate;
-        let writer = self.scene.ci_token(AccessLevel::ReadWrite, Lane::main()).await;
-        let key = EntryKey::new(version.as_bytes()).expect("a key");
-        let Verdict::Allowed(allowed) = self.scene.ask(Some(&writer), Action::Write, version).await else {
-            panic!("the writer may not write")
-        };
-        let (ticket, digest) = (allowed.ticket(key.clone()).expect("a ticket"), [7; 32]);
-        let label = gate.seal(&ticket, &digest, 1, NOW.into()).await.expect("a label");
-        let entry = StoredEntry { key: &key, label: &label, digest: &digest };
-        let version = version.parse().expect("a version");
-        let spec = ReleaseSpec { workspace: self.scene.workspace, version: &version, entry, outputs: &[] };
-        gate.publish_release(&Authority::Operator, &spec, NOW.into()).await.expect("published");
     }
 
     async fn authenticate(&self, token: &SecretText) -> Authentication {
