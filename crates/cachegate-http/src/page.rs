@@ -5,8 +5,12 @@ use std::sync::LazyLock;
 use axum::body::Body;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use cachegate::{Gate, ManageError};
+use cachegate_types::Timestamp;
 use http::{HeaderValue, Response, header};
 use ring::digest::{SHA256, digest};
+
+use crate::browser::BrowserSession;
 
 /// The look of every page for people: colours, light and dark, type, fields, buttons, what is told, where the focus is,
 /// and the bar with the name. Whoever serves pages beside these puts their own rules behind it.
@@ -43,6 +47,17 @@ pub(crate) fn told(text: &str) -> String {
     let rest = letters.as_str();
     let end = if rest.ends_with('.') { "" } else { "." };
     format!("<p class=\"told bad\" role=\"alert\">{}{}{end}</p>", escaped(&first), escaped(rest))
+}
+
+/// What people call whoever is signed in.
+pub(crate) async fn name_of(
+    gate: &Gate,
+    session: &BrowserSession,
+    now: Timestamp,
+) -> Result<String, ManageError> {
+    let person = gate.person(session.authentication(), now).await?;
+    let name = person.map(|person| person.display.as_str().to_owned()).filter(|name| !name.is_empty());
+    Ok(name.unwrap_or_else(|| "somebody without a name".to_owned()))
 }
 
 /// A text inside an element or between double quotes.

@@ -13,7 +13,7 @@ use super::{App, Refused, lead_to};
 use crate::browser::{BrowserSession, FORM_TOKEN, Forged, form_field, form_token, is_form_token, random};
 use crate::oauth::failure::Failure;
 use crate::oauth::form::Form;
-use crate::page::{document, escaped, html, told};
+use crate::page::{document, escaped, html, name_of, told};
 use crate::refuse_credential_in_url;
 use crate::urlencoded::encoded;
 
@@ -113,10 +113,8 @@ async fn shown(
 ) -> Result<Response<Body>, Refused> {
     let mut body = refusal.as_ref().map(|refusal| told(&refusal.text())).unwrap_or_default();
     if let Some(session) = session {
-        let person = app.gate.person(session.authentication(), app.now()).await;
-        let person = person.map_err(|error| Failure::manage(&error, "access_denied"))?;
-        let name = person.map(|person| person.display.as_str().to_owned()).unwrap_or_default();
-        let name = if name.is_empty() { "somebody without a name".to_owned() } else { escaped(&name) };
+        let name = name_of(&app.gate, session, app.now()).await;
+        let name = escaped(&name.map_err(|error| Failure::manage(&error, "access_denied"))?);
         // Writing to a string cannot fail.
         let _ = write!(
             body,
@@ -146,12 +144,12 @@ async fn shown(
         .map(|place| format!("<input type=\"hidden\" name=\"return_to\" value=\"{}\">", escaped(place)));
     let _ = write!(
         body,
-        "</section><section>{}<form method=\"post\" action=\"/login\" autocomplete=\"off\" class=\"stack\">{}{}<label \
+        "{}<form method=\"post\" action=\"/login\" autocomplete=\"off\" class=\"stack\">{}{}<label \
          for=\"token\">A personal token</label><input id=\"token\" type=\"password\" name=\"token\" required \
          aria-describedby=\"which\" autocomplete=\"current-password\"><p id=\"which\" class=\"hint\">On a fresh server the \
          administrator's, from the file that its first start names.</p><p class=\"actions\"><button{}>Sign in</button></p>\
          </form></section>",
-        if offers { "<h2>Or by a token</h2>" } else { "" },
+        if offers { "</section><section><h2>Or by a token</h2>" } else { "" },
         form_field(&form_token(&value)),
         return_field.unwrap_or_default(),
         // Where a provider is offered, it is what most people want.

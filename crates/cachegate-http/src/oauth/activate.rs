@@ -22,7 +22,7 @@ use super::form::Form;
 use super::token::{limit_of, to_scope};
 use super::{App, answer};
 use crate::browser::{BrowserSession, FORM_TOKEN, Sessions};
-use crate::page::{DECIDE, document, ended, escaped, html, told};
+use crate::page::{DECIDE, document, ended, escaped, html, name_of, told};
 use crate::refuse_credential_in_url;
 
 const TITLE: &str = "Approve a login";
@@ -70,13 +70,9 @@ pub(super) async fn page(app: &App, request: Parts) -> Response<Body> {
 
 async fn proof(app: &App, session: Option<&BrowserSession>, now: Timestamp) -> Result<Proof, Failure> {
     let Some(session) = session else { return Ok(Proof::Token { sign_in: app.settings.sign_in }) };
-    let person = app.gate.person(session.authentication(), now).await;
+    let person = name_of(&app.gate, session, now).await;
     let person = person.map_err(|error| Failure::manage(&error, "access_denied"))?;
-    let person = person.map(|person| person.display.as_str().to_owned()).filter(|name| !name.is_empty());
-    Ok(Proof::Session {
-        field: session.form_field(),
-        person: person.unwrap_or_else(|| "somebody without a name".to_owned()),
-    })
+    Ok(Proof::Session { field: session.form_field(), person })
 }
 
 /// A person decides, or looks first.
@@ -345,8 +341,8 @@ fn extent(restrictions: &[Restriction], proof: &Proof) -> String {
     };
     if limit_of(restrictions).contains(Action::Write) {
         out.push_str(
-            "<p>What it stores goes into the lane that each workspace keeps for people, <code>dev</code> unless its \
-             settings say otherwise. What builds of <code>main</code> and <code>release</code> read stays as it is.</p>",
+            "<p>What it stores goes into the lane that each workspace keeps for people: <code>dev</code>, which no build of \
+             <code>main</code> or <code>release</code> reads, unless its settings say <code>main</code>.</p>",
         );
     }
     let days = REFRESH_LIFE.as_secs() / (24 * 60 * 60);

@@ -1,5 +1,7 @@
 //! Reading the audit from either end.
 
+#![expect(clippy::expect_used, reason = "a step that fails is a failed test")]
+
 use cachegate::{AuditFilter, AuditFrom, Authority, ManageError, Page};
 use cachegate_storage::{Act, AuditEntry, AuditRecord, acts, chain_digest};
 use cachegate_testkit::{NOW, Scene, block_on};
