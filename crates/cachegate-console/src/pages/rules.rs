@@ -130,7 +130,7 @@ pub(super) async fn serve(call: &Call, organization: &OrganizationView, act: Opt
         done: done(call),
         problem,
         federated: call.gate().workloads().is_some(),
-        tenants: kept.tenants.iter().map(|tenant| tenant_as_text(tenant)).collect(),
+        tenants: kept.tenants.iter().map(tenant_as_text).collect(),
         configured: kept.configured.iter().map(|rule| names.shown(rule)).collect(),
         text,
         seen: if act.is_some() { call.value("seen").to_owned() } else { seen(&kept) },

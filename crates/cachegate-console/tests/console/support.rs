@@ -1,6 +1,6 @@
 //! A console over a scene, and a browser of sorts.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "tests")]
+#![expect(clippy::expect_used, reason = "tests")]
 
 use std::sync::Arc;
 

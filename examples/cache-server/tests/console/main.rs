@@ -3,7 +3,7 @@
 //!
 //! With `CACHEGATE_BLESS` set a picture of each page is written beside the console's README.
 
-#![expect(clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests")]
+#![expect(clippy::expect_used, clippy::panic, reason = "tests")]
 #![cfg(unix)]
 
 #[expect(dead_code, reason = "no memory is measured here, and no command run on a folder")]
