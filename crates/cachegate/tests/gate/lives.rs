@@ -112,6 +112,15 @@ fn an_organization_cuts_the_lives_of_its_tokens_and_nobody_elses() {
         assert_eq!(life(&ci(scene.workspace), Some(DAY)).await, Some(DAY));
         assert_eq!(life(&personal, None).await, Some(7 * DAY));
         assert_eq!(life(&ci(elsewhere), None).await, None);
+        // Whoever makes a token is told before, and nobody of what they do not administer.
+        let told =
+            async |by: &Authority<'_>, workspace| scene.gate.longest_life(by, workspace, NOW.into()).await;
+        let member_by = Authority::Of(&member);
+        assert_eq!(told(&by, Some(scene.workspace)).await.ok(), Some(Some(30 * DAY)));
+        assert_eq!(told(&member_by, None).await.ok(), Some(Some(7 * DAY)));
+        for (by, workspace) in [(&member_by, scene.workspace), (&by, elsewhere)] {
+            assert!(matches!(told(by, Some(workspace)).await, Err(ManageError::Denied { .. })));
+        }
         // Of two organizations of one person the strictest counts; it can be set anew and taken back.
         scene
             .gate
