@@ -236,7 +236,7 @@ impl Names {
 }
 
 fn tenant_as_text(tenant: &Tenant) -> (String, String) {
-    (tenant.anchor().to_string(), words::shown(&tenant.to_string()))
+    (tenant.anchor().to_string(), words::shown(&tenant.to_string().replace('`', "")))
 }
 
 fn told(finding: &Finding) -> Told {
