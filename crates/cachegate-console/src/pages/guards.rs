@@ -9,7 +9,7 @@ use cachegate_policy::LockScope;
 use cachegate_storage::{MarkScope, MassScope, TokenFilter, TokenKind};
 use cachegate_types::{Action, ActionSet, Description, Resource, Timestamp, WorkspaceId};
 
-use super::{Confirm, Step, Tabs, View, beside, done, here};
+use super::{Confirm, ROWS, Step, Tabs, View, beside, done, here};
 use crate::app::{Answered, Call, Counted, Failure, see, sentence};
 use crate::words;
 
@@ -85,6 +85,9 @@ pub(super) async fn serve(call: &Call, organization: &OrganizationView, act: Opt
     };
     call.answer(main.problem.is_some(), "Locks and distrust", &Tabs::new(organization, View::Guards), &main)
 }
+
+/// The most locks, and the most marks, that are shown.
+const ROWS_EACH: usize = ROWS / 2;
 
 struct Site<'a> {
     call: &'a Call,
@@ -403,8 +406,11 @@ impl Site<'_> {
                 });
             }
             match page.next {
-                Some(next) => after = Some(next),
-                None => return Ok(all),
+                Some(next) if all.len() < ROWS_EACH => after = Some(next),
+                Some(_) | None => {
+                    all.truncate(ROWS_EACH);
+                    return Ok(all);
+                }
             }
         }
     }
@@ -436,8 +442,11 @@ impl Site<'_> {
                 }
             }
             match page.next {
-                Some(next) => after = Some(next),
-                None => return Ok(all),
+                Some(next) if all.len() < ROWS_EACH => after = Some(next),
+                Some(_) | None => {
+                    all.truncate(ROWS_EACH);
+                    return Ok(all);
+                }
             }
         }
     }

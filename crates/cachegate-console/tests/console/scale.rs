@@ -4,11 +4,13 @@
 
 use std::time::Duration;
 
-use cachegate::{DeviceAccess, PersonalForm};
-use cachegate_policy::{Listed, ListedParty};
-use cachegate_storage::{Act, GroupRecord, Preconditions, TokenKind, TokenRecord, UserRecord};
+use cachegate::{Authority, DeviceAccess, PersonalForm};
+use cachegate_policy::{Listed, ListedParty, LockScope};
+use cachegate_storage::{Act, GroupRecord, MarkScope, Preconditions, TokenKind, TokenRecord, UserRecord};
 use cachegate_testkit::NOW;
-use cachegate_types::{AccessLevel, ActionSet, GroupId, Principal, Role, Timestamp, TokenId, UserId};
+use cachegate_types::{
+    AccessLevel, Action, ActionSet, Description, GroupId, Principal, Role, Timestamp, TokenId, UserId,
+};
 use http::StatusCode;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -46,6 +48,29 @@ fn ten_thousand_tokens_are_a_hundred_rows_a_page_and_ask_the_store_no_more_than_
             assert_eq!(page.text.contains("Further tokens"), count > 100);
         }
         assert!(asked[1] <= asked[0] + 1, "{asked:?}");
+    });
+}
+
+#[test]
+fn of_a_thousand_locks_and_marks_the_oldest_fifty_of_each_are_shown() {
+    futures_executor::block_on(async {
+        let site = Site::new().await;
+        let (gate, operator, reason) = (&site.scene.gate, Authority::Operator, Description::default());
+        for _ in 0..500 {
+            let scope = LockScope::Workspace(site.scene.workspace);
+            let actions = ActionSet::of(&[Action::Delete]);
+            let locked = gate.lock(&operator, scope, actions, None, reason.clone(), NOW.into()).await;
+            locked.expect("locked");
+            let scope = MarkScope::Window {
+                workspace: Some(site.scene.workspace),
+                from: Timestamp::MIN,
+                to: (NOW - 1).into(),
+            };
+            gate.distrust(&operator, scope, reason.clone(), NOW.into()).await.expect("distrusted");
+        }
+        let page = site.owner().await.get("/acme/settings?editview=locks").await;
+        assert_eq!(page.text.matches("<th scope=\"row\">").count(), 100);
+        assert_eq!(page.text.matches("The oldest fifty are shown.").count(), 2);
     });
 }
 
