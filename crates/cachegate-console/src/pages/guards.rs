@@ -348,7 +348,7 @@ impl Site<'_> {
             let view = self.call.gate().token(&self.call.by(), *id, self.call.now).await?;
             effects.push(format!(
                 "1 token, {}, and what came from it: it is {}.",
-                words::shown(view.record.description.as_str()),
+                words::named_token(view.record.description.as_str()),
                 words::shown(&words::state(&view.state))
             ));
             effects.push("The token itself goes on: revoke it as well if it leaked.".to_owned());
