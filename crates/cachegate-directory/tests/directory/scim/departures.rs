@@ -214,7 +214,11 @@ fn the_audit_says_which_token_a_directory_came_with() {
         // The organization's administrators read what its directory told, too.
         let told = AuditFilter { code: Some("directory_set".to_owned()), ..AuditFilter::default() };
         let organization = Some(world.scene.organization);
-        let page = world.scene.gate.audit(&Authority::Operator, organization, &told, AuditFrom::OLDEST, 100, now()).await;
+        let page = world
+            .scene
+            .gate
+            .audit(&Authority::Operator, organization, &told, AuditFrom::OLDEST, 100, now())
+            .await;
         assert!(!page.expect("a page").items.is_empty());
     });
 }
