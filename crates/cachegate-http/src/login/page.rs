@@ -49,7 +49,7 @@ pub(super) async fn sign_in(app: &App, request: Request) -> Response<Body> {
         let now = app.now();
         match session_of(app, form.get("token").unwrap_or_default(), now).await? {
             Some(session) => {
-                Ok(app.enter(&parts.headers, &session, return_to.as_deref().unwrap_or("/login"), now).await?)
+                Ok(app.enter(&parts.headers, &session, return_to.as_deref().unwrap_or("/"), now).await?)
             }
             None => {
                 let refusal = match app.wrong_tokens.take(now) {

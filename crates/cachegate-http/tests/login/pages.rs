@@ -130,6 +130,10 @@ fn the_administrators_token_signs_in_by_a_form_and_never_in_a_url() {
     let entered = browser.post("/login", &pairs);
     assert_eq!(entered.location(), "/acme");
     assert_eq!(browser.person(), Some(site.world.scene.owner));
+    let mut another = site.browser();
+    let form = another.get("/login").form_token();
+    let entered = another.post("/login", &[("form_token", &form), ("token", &token)]);
+    assert_eq!(entered.location(), "/", "as a provider leads to where nothing else was looked for");
     // The session is the token's: it ends with it.
     let id = block_on(site.world.scene.administrator()).token_id().expect("an id");
     block_on(site.world.scene.revoke(id));
