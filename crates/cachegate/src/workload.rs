@@ -211,7 +211,7 @@ impl Gate {
         inner.ensure_newest(now).await.map_err(IssueError::from)?;
         let workloads = self.workloads().ok_or_else(Refusal::no_anchors)?;
         let verified = inner.verify_workload(&workloads, request.token, request.anchor, now).await?;
-        let rules = inner.rules_for(&workloads, &verified).await.map_err(IssueError::from)??;
+        let rules = inner.rules_for(&workloads, &verified).await?;
         let matched = rules.rules().evaluate(&verified, &request.ask).outcome?;
         // Whoever, whichever anchor and whichever token was revoked gets no session either.
         let direct = workload_record(&verified, &matched, now);
@@ -290,7 +290,7 @@ impl Inner {
             if verified.mode != Mode::Direct {
                 return Err(ExchangeError::from(Refusal::exchange_only(&verified)).into());
             }
-            let rules = self.rules_for(&workloads, &verified).await?.map_err(ExchangeError::from)?;
+            let rules = self.rules_for(&workloads, &verified).await?;
             let matched = rules.rules().evaluate(&verified, &Ask::default()).outcome;
             let matched = matched.map_err(ExchangeError::from)?;
             let record = workload_record(&verified, &matched, now);

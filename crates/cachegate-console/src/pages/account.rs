@@ -162,10 +162,10 @@ async fn count(call: &Call, user: UserId) -> Result<Confirm, Failure> {
 async fn end(call: &Call, user: UserId) -> Result<&'static str, Failure> {
     let kinds = ENDED.iter().filter(|(what, ..)| is_chosen(call, what)).flat_map(|(.., kinds)| *kinds);
     let kinds: Vec<TokenKind> = kinds.copied().collect();
-    let mut found = chosen(call, user, &kinds).await?;
     if kinds.is_empty() {
         return Err(Failure::form("Choose what to end."));
     }
+    let mut found = chosen(call, user, &kinds).await?;
     // What this browser's own session came from goes last: nothing could be ended after it.
     let came_from = came_from(call).await?;
     found.sort_by_key(|id| came_from.contains(id));

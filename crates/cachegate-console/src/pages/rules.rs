@@ -6,7 +6,7 @@ use askama::Template;
 use cachegate::{OrganizationView, RulesTrial, TrustRules, TrustRulesError};
 use cachegate_federation::{
     Effect, Evaluation, Explanation, Finding, Knowledge, Matched, Refusal, RuleBuilder, RulesDocument,
-    Severity, Status, Step, Tenant, TrustRule, Truth, Verified,
+    Selection, Severity, Status, Step, Tenant, TrustRule, Truth, Verified,
 };
 use cachegate_types::{OrganizationId, WorkspaceId};
 
@@ -104,6 +104,7 @@ pub(super) async fn serve(call: &Call, organization: &OrganizationView, act: Opt
     if let Some(act) = act {
         match document(&text) {
             Err(unread) => {
+                problem = (act == "save").then(|| "Nothing was saved: the rules cannot be read.".to_owned());
                 checked = Some(Checked { problem: Some(unread), findings: Vec::new(), rules: 0 });
             }
             Ok(rules) => {
@@ -138,11 +139,7 @@ pub(super) async fn serve(call: &Call, organization: &OrganizationView, act: Opt
         trial,
     };
     let tabs = Tabs::new(organization, View::Rules);
-    if wrong {
-        call.again("Trust rules", Some(&tabs), &main)
-    } else {
-        call.page("Trust rules", Some(&tabs), &main)
-    }
+    call.answer(wrong, "Trust rules", &tabs, &main)
 }
 
 async fn save(
@@ -178,7 +175,12 @@ fn document(text: &str) -> Result<Vec<RuleBuilder>, String> {
         let line = line.map_or(1, |before| before.matches('\n').count() + 1);
         format!("Line {line}: {}.", words::shown(error.message()))
     })?;
-    Ok(document.rules)
+    match document.selection {
+        Selection::Search => Ok(document.rules),
+        Selection::ByName => {
+            Err("How the one rule is found is the operator's to say: leave selection out.".to_owned())
+        }
+    }
 }
 
 /// The names of the organization's places: documents are shown with names, and decide by ids.

@@ -67,6 +67,15 @@ fn a_saved_rule_counts_is_shown_with_names_and_is_not_overwritten_unawares() {
         let refused = save(&seen().await, &DOCUMENT.replace("123456", "7")).await;
         assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
         assert!(refused.text.contains("Nothing was saved") && refused.text.contains("pins others"));
+        let unread = save(&seen().await, "[[rules]]\nname = 1").await;
+        assert_eq!(unread.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(
+            unread.text.contains("Nothing was saved") && unread.text.contains("Line 2:"),
+            "{}",
+            unread.text
+        );
+        let by_name = save(&seen().await, &format!("selection = \"by_name\"\n{DOCUMENT}")).await;
+        assert!(by_name.text.contains("leave selection out"), "nothing is dropped in silence");
         let token = issuer.sign(&github_push_claims(ORIGIN));
         let token = cachegate::WorkloadToken::new(&token);
         let exchanged = site.scene.gate.exchange_workload(&token, NOW.into()).await.expect("let in");

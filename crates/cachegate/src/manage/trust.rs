@@ -19,7 +19,7 @@ use cachegate_types::{Action, ActionSet, Name, OrganizationId, Resource, Revisio
 use crate::gate::Inner;
 use crate::manage::{Authority, ManageError, SCANNED, TRUST_RULES};
 use crate::trust::Together;
-use crate::{Gate, Workloads};
+use crate::{ExchangeError, Gate, IssueError, Workloads};
 
 /// The most rules that an organization saves.
 pub const MOST_TRUST_RULES: usize = 200;
@@ -197,8 +197,8 @@ impl Gate {
                 Err(error) => findings.push(finding(rule.name(), &error)),
             }
         }
-        if let (Some(rule), count @ MOST_TRUST_RULES..) = (rules.get(MOST_TRUST_RULES), rules.len()) {
-            findings.push(finding(rule.name(), &TrustRulesError::TooMany { count }));
+        if let Some(rule) = rules.get(MOST_TRUST_RULES) {
+            findings.push(finding(rule.name(), &TrustRulesError::TooMany { count: rules.len() }));
         }
         let workloads = self.workloads();
         let none = Nobody::default();
@@ -277,32 +277,29 @@ impl Inner {
         &self,
         workloads: &Arc<Workloads>,
         verified: &Verified,
-    ) -> Result<Result<Arc<Together>, Refusal>, StoreError> {
+    ) -> Result<Arc<Together>, ExchangeError> {
         let Some(organization) = workloads.tenants().organization_of(&verified.facts) else {
-            return Ok(Ok(Arc::new(Together { workloads: Arc::clone(workloads), own: None })));
+            return Ok(Arc::new(Together { workloads: Arc::clone(workloads), own: None }));
         };
         if let Some(held) = self.held.trust.rules(organization, workloads) {
-            return Ok(Ok(held));
+            return Ok(held);
         }
         let epoch = self.held.trust.epoch();
-        let (saved, saved_at) = self.saved_rules(organization).await?;
+        let (saved, saved_at) = self.saved_rules(organization).await.map_err(IssueError::from)?;
         // A rule for an anchor at which the organization is nobody any more takes no token, and is no reason to refuse
         // those of other anchors.
         let tenants = workloads.tenants();
         let counts =
             |rule: &RuleBuilder| tenants.of(organization).any(|tenant| tenant.anchor() == rule.anchor());
         let saved: Vec<RuleBuilder> = saved.into_iter().filter(counts).collect();
-        let own = match saved_at {
-            None => None,
-            Some(_) => match compile(workloads.federation(), tenants, workloads.rules(), organization, saved)
-            {
-                Ok(rules) => Some(rules),
-                Err(error) => return Ok(Err(Refusal::rules_not_loaded(&error))),
-            },
-        };
+        let own = saved_at.map(|_| {
+            compile(workloads.federation(), tenants, workloads.rules(), organization, saved)
+                .map_err(|error| Refusal::rules_not_loaded(&error))
+        });
+        let own = own.transpose()?;
         let together = Arc::new(Together { workloads: Arc::clone(workloads), own });
         self.held.trust.keep_rules(epoch, organization, Arc::clone(&together));
-        Ok(Ok(together))
+        Ok(together)
     }
 
     /// What an organization's administrators saved, and at which revision.

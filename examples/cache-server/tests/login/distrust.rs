@@ -1,30 +1,21 @@
 //! What distrust would make a miss is counted before it is set, and is what readers miss afterwards.
 
-use cachegate::{Authority, PersonalForm, TokenSpec};
+use cachegate::{Authority, TokenSpec};
 use cachegate_policy::{LaneOrder, WorkspaceSettings};
-use cachegate_types::{AccessLevel, ActionSet, Description, LaneClass, Role};
+use cachegate_types::{AccessLevel, Description, LaneClass};
 
 use cache_server::now;
 
 use crate::browser::Browser;
 use crate::host::Host;
 use crate::http::{get, put};
+use crate::support::owners_token;
 
 const LOCKS: &str = "/acme/settings?editview=locks";
 
 /// A browser in which an owner of the organization is signed in, with the token of its forms.
 fn owner(host: &Host) -> (Browser, String) {
-    let gate = host.server.gate();
-    let token = host.runtime.block_on(async {
-        let operator = Authority::Operator;
-        let user =
-            gate.create_user(&operator, "Grace".parse().expect("a name"), now()).await.expect("a person");
-        let organization = host.server.storage().organization_by_name(&"acme".parse().expect("a name")).await;
-        let organization = organization.expect("read").expect("an organization").id;
-        gate.set_member(&operator, organization, user, Role::Owner, now()).await.expect("a member");
-        let spec = TokenSpec::Personal { owner: user, actions: ActionSet::ALL, form: PersonalForm::Opaque };
-        gate.issue(&operator, &spec, Description::default(), None, now()).await.expect("a token").token
-    });
+    let token = owners_token(host);
     let mut browser = Browser::at(host.address);
     let form = browser.get("/login").form_token();
     let pairs = [("form_token", &*form), ("token", token.expose_secret()), ("return_to", "/")];

@@ -1,31 +1,22 @@
 //! The administrator's token works alone, and so does Turborepo's login with it.
 
-use cachegate::{Authority, PersonalForm, TokenSpec};
-use cachegate_types::{ActionSet, Description, Role};
+use cachegate::Authority;
+use cachegate_types::Description;
 
 use cache_server::now;
 
 use crate::browser::{Browser, user_of};
 use crate::host::Host;
 use crate::http::{get, put};
-use crate::support::query;
+use crate::support::{owners_token, query};
 
 #[test]
 fn an_administrators_token_signs_in_and_gives_turbo_a_token_that_works() {
     let host = Host::configured(|config| config.issuer = Some(format!("http://{}", config.listen)));
-    let gate = host.server.gate();
-    let administrator = host.runtime.block_on(async {
-        let operator = Authority::Operator;
-        let path = "acme/app".parse().expect("a path");
-        host.server.find(&path).await.expect("read").expect("a workspace");
-        let user =
-            gate.create_user(&operator, "Grace".parse().expect("a name"), now()).await.expect("a person");
-        let organization = host.server.storage().organization_by_name(&"acme".parse().expect("a name")).await;
-        let organization = organization.expect("read").expect("an organization").id;
-        gate.set_member(&operator, organization, user, Role::Owner, now()).await.expect("a member");
-        let spec = TokenSpec::Personal { owner: user, actions: ActionSet::ALL, form: PersonalForm::Opaque };
-        gate.issue(&operator, &spec, Description::default(), None, now()).await.expect("a token").token
-    });
+    let path = "acme/app".parse().expect("a path");
+    let found = host.runtime.block_on(host.server.find(&path));
+    found.expect("read").expect("a workspace");
+    let administrator = owners_token(&host);
     let mut browser = Browser::at(host.address);
     let asked = query(&[("redirect_uri", "http://127.0.0.1:9789"), ("state", "s1")]);
     let led = browser.get(&format!("/turborepo/token?{asked}")).location().to_owned();
